@@ -1,0 +1,1 @@
+"""The pure core: it is told the time and returns values."""

@@ -1,0 +1,87 @@
+"""Control records of the log: ticks, feed status and published documents. No customer, no source."""
+
+from typing import Literal
+
+import msgspec
+
+from schemas.calendars import CalendarDocument
+from schemas.events import Count, EpochMs, Id
+from schemas.models import ModelDocument
+from schemas.rules import RuleSet
+
+FeedStatus = Literal["live", "lagging", "silent", "dead"]
+
+
+class Control(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """What every control record has."""
+
+    at_ms: EpochMs
+
+    @property
+    def type(self) -> str:
+        """The tag, like `tick`."""
+        return str(self.__struct_config__.tag)
+
+
+class Tick(Control, frozen=True, kw_only=True, tag="tick"):
+    """The only clock that the engine has.
+
+    `marks_ms` maps a feed to its watermark, null while it has none; a feed that is left out has `at_ms`.
+    """
+
+    marks_ms: dict[str, EpochMs | None] = {}
+
+
+class FeedChanged(Control, frozen=True, kw_only=True, tag="feed.changed"):
+    """A feed came alive, lags, is silent or dead; only a live feed's mark moves."""
+
+    source: Id
+    status: FeedStatus
+    since_ms: EpochMs
+
+
+class FeedConfirmed(Control, frozen=True, kw_only=True, tag="feed.confirmed"):
+    """The shop really was closed: the silence of the feed is true."""
+
+    source: Id
+    from_ms: EpochMs
+    until_ms: EpochMs
+
+
+class FeedGap(Control, frozen=True, kw_only=True, tag="feed.gap"):
+    """Those events are lost for good."""
+
+    source: Id
+    from_ms: EpochMs
+    until_ms: EpochMs
+
+
+class Published(Control, frozen=True, kw_only=True):
+    """A document takes effect here, unless its revision is not above the one held."""
+
+    version: Id
+    revision: Count
+    """Offset of the document in `churn.control`."""
+    by: str | None = None
+
+
+class RulesPublished(Published, frozen=True, kw_only=True, tag="rules.published"):
+    """The rule set from here on."""
+
+    document: RuleSet
+
+
+class CalendarPublished(Published, frozen=True, kw_only=True, tag="calendar.published"):
+    """The named calendar from here on, in place of the rule set's own of that name."""
+
+    name: Id
+    document: CalendarDocument
+
+
+class ModelPublished(Published, frozen=True, kw_only=True, tag="model.published"):
+    """The scoring part of the model from here on."""
+
+    document: ModelDocument
+
+
+AnyControl = Tick | FeedChanged | FeedConfirmed | FeedGap | RulesPublished | CalendarPublished | ModelPublished

@@ -1,0 +1,1 @@
+"""The shell: Faust apps, Kafka, settings, files, the command line."""

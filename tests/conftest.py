@@ -1,0 +1,39 @@
+"""Fixtures that any test may ask for."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+from kafka_server import KafkaUnavailable, running_kafka
+
+from streams.devbroker.process import spawn_broker
+
+
+@pytest.fixture(scope="session")
+def bootstrap() -> Iterator[str]:
+    """A broker: the one `CHURN_BOOTSTRAP` names, Apache Kafka with `CHURN_KAFKA=1`, else the development broker."""
+    with contextlib.ExitStack() as stack:
+        named = os.environ.get("CHURN_BOOTSTRAP")
+        if named:
+            yield named
+        elif os.environ.get("CHURN_KAFKA") == "1":
+            yield _real_kafka(stack)
+        else:
+            yield stack.enter_context(spawn_broker())
+
+
+def _real_kafka(stack: contextlib.ExitStack) -> str:
+    try:
+        return stack.enter_context(running_kafka())
+    except KafkaUnavailable as unavailable:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(unavailable))
+        pytest.skip(str(unavailable))
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Names that no other test uses: `unique("orders")` is `orders-<hex>`."""
+    return lambda prefix: f"{prefix}-{secrets.token_hex(4)}"
