@@ -1,0 +1,127 @@
+"""What is remembered of a customer between two records: plain values, encoded as bytes when nobody looks."""
+
+from typing import Final
+
+import msgspec
+
+from detectors.occurrence import Occurrence
+from schemas.decisions import AlertState
+from schemas.events import SourcePosition
+from schemas.rules import Stage
+
+RECENT_EVENTS: Final = 16
+"""Of how many events of a customer the ids are remembered, to drop duplicates."""
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An occurrence that a silence has yet to pass; `ends` says that it is one of `of`."""
+
+    occurrence: Occurrence
+    ends: bool
+
+
+class Told(msgspec.Struct, array_like=True):
+    """The latest silence that was told to somebody."""
+
+    start_ms: int
+    due_ms: int
+    closed: bool = False
+    retracted: bool = False
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a silence stands, as far as its clock has come."""
+
+    start: Occurrence | None = None
+    at_start: int = 0
+    """How many counted events there were up to the start."""
+    settled: int = 0
+    """How many there were up to now."""
+    ended_ms: int | None = None
+    """With `after`: the last of the events waited for."""
+    since: tuple[Occurrence, ...] = ()
+    """With `after`: those that followed the start, which may yet turn out to be the start of another silence."""
+
+
+class Silence(msgspec.Struct, array_like=True):
+    """State of one `absence` rule for one customer."""
+
+    cursor: Cursor = Cursor()
+    pending: list[Step] = []
+    """Ahead of the clock, by time."""
+    spent: bool = False
+    """The silence has passed its due time, and nothing was to be told."""
+    told: Told | None = None
+
+
+class Burst(msgspec.Struct, array_like=True):
+    """State of one `count` rule for one customer."""
+
+    recent: list[Occurrence] = []
+    """Matching events by time, as many as any window may still need."""
+    episode_ms: int | None = None
+    """The open episode: the event that completed it."""
+    cooldown_until_ms: int | None = None
+    suppressed_ms: int | None = None
+    """The event that completed a window during the cooldown."""
+
+
+class AlertSlot(msgspec.Struct, array_like=True):
+    """The latest alert of a rule and subject: enough to go on numbering its transitions."""
+
+    episode_start_ms: int
+    due_ms: int
+    sequence: int
+    state: AlertState
+
+
+class Customer(msgspec.Struct, array_like=True):
+    """One customer. Fields are only ever added at the end: the state of the release before is read by position."""
+
+    wakes: dict[str, int]
+    """Next instant to look at the customer, by set of feeds; read alone when a partition is restored."""
+    touched: bool
+    """An event arrived since the last tick."""
+    id: str
+    first_ms: int
+    tier: str | None = None
+    owner: str | None = None
+    org: str | None = None
+    value: float | None = None
+    stage: Stage = "new"
+    recent: list[int] = []
+    """Hashes of the last events."""
+    counts: dict[str, int] = {}
+    """Events by type."""
+    lasts: dict[str, Occurrence] = {}
+    """The last event by type."""
+    alerts: dict[str, AlertSlot] = {}
+    """By rule id, with `/` and the ticket's id where there is one."""
+    silences: dict[str, Silence] = {}
+    bursts: dict[str, Burst] = {}
+
+
+class Wakes(msgspec.Struct, array_like=True):
+    """The first fields of `Customer`, all that a restore needs of it."""
+
+    wakes: dict[str, int]
+    touched: bool
+
+
+class Head(msgspec.Struct, array_like=True):
+    """The partition's own record."""
+
+    engine: int
+    """Version of the engine that wrote it."""
+    position: int = -1
+    """Offset of the last record that was applied."""
+    tick_ms: int | None = None
+    marks_ms: dict[str, int] = {}
+    feed_status: dict[str, str] = {}
+    revisions: dict[str, int] = {}
+    """Of the documents held, by their name."""
+    versions: dict[str, str] = {}
+    sources: dict[str, SourcePosition] = {}
+    """Greatest position seen of each source partition."""
+    enabled_from_ms: dict[str, int | None] = {}
+    """By rule id: openings before it are not made; None: all are."""
