@@ -1,0 +1,138 @@
+"""The settings: environment variables that begin with `CHURN_`, read once, frozen, all faults told at once."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "CHURN_"
+
+Role = Literal["ingest", "detect", "learn", "clock", "deliver"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+Topic = Literal[
+    "events",
+    "control",
+    "state",
+    "alerts",
+    "shadow",
+    "risk",
+    "lifecycle",
+    "examples",
+    "models",
+    "progress",
+    "deadletters",
+    "redrive",
+    "actions",
+    "deliveries",
+]
+"""The topics of churnwatch itself, without the prefix; streams.topics says how each is made."""
+
+_Servers = Annotated[str, Field(pattern=r"^[^\s:,]+:\d{1,5}(,[^\s:,]+:\d{1,5})*$")]
+_TopicPrefix = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*$", max_length=100)]
+_PositiveMs = Annotated[int, Field(ge=1)]
+_NonNegativeMs = Annotated[int, Field(ge=0)]
+
+
+class SettingsError(ValueError):
+    """The environment does not make settings; the message has one line for every fault."""
+
+
+class Settings(BaseSettings):
+    """Everything that a deployment may choose. What changes a decision is not here: it stands in the rules file."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    bootstrap: _Servers = Field("127.0.0.1:9092", description="Kafka brokers to begin with, `host:port` with commas between.")
+    prefix: _TopicPrefix = Field(
+        "churn.", min_length=1, description="Begins the name of every topic, consumer group and transactional id."
+    )
+    source_prefix: _TopicPrefix = Field("", description="Put before the names of the default source topics.")
+    partitions: int = Field(
+        4,
+        ge=1,
+        le=10_000,
+        description="Partitions of the log and of what detect writes; fixed for life.",
+    )
+    replication: int = Field(1, ge=1, le=100, description="Copies of each topic; 3 in production.")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        pattern=r"^(rediss?|unix)://\S+$",
+        description="Where the profiles of customers are kept, redis:// or rediss:// or unix://.",
+    )
+    clock: Literal["broker", "event"] = Field(
+        "broker",
+        description="What moves time: the `broker`'s append times, or the `event` times (history, demonstrations).",
+    )
+    sources: Path | None = Field(None, description="File that lists the source topics; without it orders, logins and tickets.")
+    tick_ms: _PositiveMs = Field(5_000, description="Time between two ticks, which is how late a timer may be told.")
+    heartbeat_ms: _PositiveMs = Field(1_000, description="Time between two reports of ingest about a source partition.")
+    dead_after_ms: _PositiveMs = Field(3_600_000, description="A feed that has not reported for so long is dead.")
+    max_ahead_ms: _NonNegativeMs = Field(
+        300_000, description="An event this far ahead of the broker's time is refused: its clock is wrong."
+    )
+    min_transaction_gap_ms: _NonNegativeMs = Field(50, description="Least time between two transactions of a log partition.")
+    max_batch_records: int = Field(2_000, ge=1, le=100_000, description="Most records of the log in one transaction.")
+    max_backlog_records: int = Field(
+        20_000, ge=1, description="Most records that a role holds in memory unprocessed; then it stops fetching."
+    )
+    position_interval_ms: _PositiveMs = Field(
+        300_000, description="The position in the log is committed at least so often, even when nothing else changed."
+    )
+    session_timeout_s: float = Field(
+        10, ge=1, le=300, description="A worker that the broker has not heard of for so long loses its partitions."
+    )
+    accept_gap: bool = Field(
+        False, description="Go on at the beginning of the log when records were lost between the position and there."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level of what is logged on standard error."
+    )
+
+    def topic(self, name: Topic) -> str:
+        """The full name of one of our topics."""
+        return self.prefix + name
+
+    def group_id(self, role: Role) -> str:
+        """The consumer group of a role: its offsets stay when the role moves to another process."""
+        return self.prefix + role
+
+    def transactional_id(self, partition: int) -> str:
+        """Of the one writer that a log partition has: taking it fences whoever held it before."""
+        return f"{self.prefix}detect-{partition}"
+
+
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any field
+    """The settings of this process: `overrides` win over the environment, the environment over the defaults.
+
+    Raises:
+        SettingsError: the message has one line for every fault: variable, what is wrong, what it was.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as invalid:
+        lines = [_in_plain_words(str(fault["loc"][0]), fault["msg"], fault["input"]) for fault in invalid.errors()]
+        raise SettingsError("\n".join(sorted(lines))) from None
+
+
+def variables() -> dict[str, tuple[str, str]]:
+    """Every environment variable: its default as text, and what it is for."""
+    return {
+        variable(name): ("" if field.default is None else str(field.default), str(field.description))
+        for name, field in Settings.model_fields.items()
+    }
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field.
+
+    >>> variable("tick_ms")
+    'CHURN_TICK_MS'
+    """
+    return PREFIX + name.upper()
+
+
+def _in_plain_words(name: str, fault: str, value: object) -> str:
+    description = Settings.model_fields[name].description if name in Settings.model_fields else "no such setting"
+    return f"{variable(name)}={value}: {fault[0].lower()}{fault[1:]}. {description}"
