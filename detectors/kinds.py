@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from detectors.state import Customer
-from schemas.codec import AnyEvent
 from schemas.decisions import AlertState, Because, ClearsIf, Evidence
+from schemas.events import AnyEvent
 from schemas.rules import Rule
 
 

@@ -36,7 +36,7 @@ class Churn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What the model predicts: none of `of` for `horizon`, or one of `or`."""
 
     horizon: str = "P90D"
-    of: list[str] = ["order.placed"]
+    of: list[str] = msgspec.field(default_factory=lambda: ["order.placed"])
     or_: list[str] = msgspec.field(name="or", default_factory=list)
 
 
