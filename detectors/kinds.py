@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Protocol
+from zlib import crc32
 
 from detectors.state import Customer
 from schemas.decisions import AlertState, Because, ClearsIf, Evidence
@@ -47,9 +48,11 @@ class View:
 
 
 class Kind(Protocol):
-    """One rule, compiled; its state is in the customer, under the rule's id."""
+    """One rule, compiled; its state is in the customer."""
 
     rule: Rule
+    state_key: str
+    """Under which the customer keeps the rule's state: another one when the rule counts something else."""
     feeds: tuple[str, ...]
     """The feeds whose marks make the rule's now, sorted; empty: the greatest mark of all."""
     types: frozenset[str]
@@ -66,3 +69,11 @@ class Kind(Protocol):
 
     def on_due(self, customer: Customer, due_ms: int, view: View) -> list[Transition]:
         """The rule's now has reached `wake_ms`. Afterwards `wake_ms` lies further ahead."""
+
+
+def state_key(rule: Rule, *counted: object) -> str:
+    """The key of a rule's state, made of the rule's id and of what it counts.
+
+    A rule that counts something else from some version on starts anew, for its old state says nothing about that.
+    """
+    return f"{rule.id}#{crc32(repr(counted).encode()):08x}"

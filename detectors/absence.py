@@ -1,0 +1,229 @@
+"""`absence`: nothing of the awaited kind has happened for so long."""
+
+from typing import Literal
+
+from detectors.calendar_time import add_duration
+from detectors.calendars import Calendar
+from detectors.kinds import Transition, View
+from detectors.occurrence import Occurrence
+from detectors.predicates import Predicate, event_types
+from detectors.silence import DueOf, SilenceFold, absorb, due_ms, expect
+from detectors.state import Cursor, Customer, Silence, Step, Told
+from schemas.decisions import Because, ClearsIf
+from schemas.errors import ContractError
+from schemas.events import AnyEvent
+from schemas.instants import Exact, parse_duration
+from schemas.rules import AbsenceRule
+
+
+class AbsenceKind:
+    """One `absence` rule.
+
+    Args:
+        rule: valid.
+        feeds: whose marks make its now.
+        time_zone: of the tenant, for calendar months.
+        calendar: makes exact durations business time; None: around the clock.
+
+    Raises:
+        ContractError: a duration or predicate that is none, or months on a calendar.
+    """
+
+    def __init__(self, rule: AbsenceRule, feeds: tuple[str, ...], time_zone: str, calendar: Calendar | None) -> None:
+        self.rule = rule
+        self.feeds = feeds
+        self._of = event_types(rule.of)
+        self._after = event_types(rule.after)
+        by_tier = {"customer.updated"} if rule.tiers is not None or rule.for_by_tier else frozenset()
+        self.types = self._of | self._after | by_tier
+        self.state_key = (
+            f"{rule.id}#{crc32(repr((rule.of, rule.where, rule.after, rule.where_after, rule.restart)).encode()):08x}"
+        )
+        self._where = Predicate(rule.where) if rule.where is not None else None
+        self._where_after = Predicate(rule.where_after) if rule.where_after is not None else None
+        self._fold = SilenceFold(after=bool(rule.after), restart=rule.restart)
+        self._due_by_tier = {tier: _due_of(text, time_zone, calendar) for tier, text in rule.for_by_tier.items()}
+        self._due = _due_of(rule.for_, time_zone, calendar)
+
+    def adopt(self, customer: Customer) -> None:
+        """Start from the last events of each type, which are always remembered, as far as no predicate chose them."""
+        if self.state_key in customer.silences or self._where is not None or self._where_after is not None:
+            return
+        ended, begun = _last(customer, self._of), _last(customer, self._after)
+        silence = Silence()
+        if not self._after and ended is not None:
+            silence.cursor = Cursor(settled=_count(customer, self._of) - 1)
+            silence.pending = [Step(ended, ends=True)]
+        elif begun is not None:
+            # Of several since the last event waited for, only the latest is known: it fires later, never wrongly.
+            silence.cursor = Cursor(settled=_count(customer, self._after) - 1, ended_ms=ended.at_ms if ended else None)
+            silence.pending = [Step(begun, ends=False)]
+        if silence.pending:
+            customer.silences[self.state_key] = silence
+
+    def on_event(self, customer: Customer, event: AnyEvent, view: View) -> list[Transition]:
+        """Take in an event that starts or ends a silence."""
+        if event.type == "customer.updated":
+            silence = customer.silences.get(self.state_key)
+            if silence is not None:
+                silence.spent = False  # the rule may be for this customer now
+            return []
+        # Unknown counts as activity: better no alarm than a false one.
+        ends = event.type in self._of and (self._where is None or self._where.holds(event) is not False)
+        follows = event.type in self._after and (self._where_after is None or self._where_after.holds(event) is True)
+        if not ends and not follows:
+            return []
+        silence = customer.silences.setdefault(self.state_key, Silence())
+        return self._arrived(silence, Step(Occurrence.of(event), ends), self._due_for(customer), view)
+
+    def wake_ms(self, customer: Customer) -> int | None:
+        """When the silence that lies ahead is due."""
+        silence = customer.silences.get(self.state_key)
+        if silence is None or _is_passed(silence):
+            return None
+        return due_ms(silence, self._fold, self._due_for(customer))
+
+    def on_due(self, customer: Customer, due_ms: int, view: View) -> list[Transition]:  # noqa: ARG002  (the protocol's)
+        """Decide every silence that is over its time by now, oldest first."""
+        silence = customer.silences[self.state_key]
+        due_of = self._due_for(customer)
+        found: list[Transition] = []
+        while not _is_passed(silence):
+            absorb(silence, self._fold, due_of, view.now_ms)
+            start = silence.cursor.start
+            if start is None or view.now_ms is None or due_of(start.at_ms) > view.now_ms:
+                break
+            found += self._passed(customer, silence, start, due_of(start.at_ms), view)
+        return found
+
+    def _passed(self, customer: Customer, silence: Silence, start: Occurrence, due_ms: int, view: View) -> list[Transition]:
+        """A silence reached its due time; what is already here and ends it does so at once."""
+        found: list[Transition] = []
+        if self._is_meant(silence.cursor.at_start) and view.may_open(customer, due_ms):
+            silence.told = Told(start.at_ms, due_ms)
+            found.append(self._opened(customer, silence, start, due_ms))
+        else:
+            silence.spent = True
+        while silence.pending and _is_passed(silence):
+            step = silence.pending.pop(0)
+            found += self._after_due(silence, step)
+        return found
+
+    def _arrived(self, silence: Silence, step: Step, due_of: DueOf, view: View) -> list[Transition]:
+        at_ms = step.occurrence.at_ms
+        told = silence.told
+        found: list[Transition] = []
+        if step.ends and told is not None and not told.retracted and told.start_ms < at_ms < told.due_ms:
+            was_open, told.closed, told.retracted = not told.closed, True, True
+            found.append(_transition("retracted", at_ms, told, step))
+            if not was_open:  # a later silence has begun meanwhile: what lies before it is final
+                _count_late(silence)
+                return found
+        start = silence.cursor.start
+        if not self._after and _is_before(silence, at_ms):
+            _count_late(silence)
+            if view.now_ms is None or at_ms >= view.now_ms:  # out of order, but not late
+                silence.cursor = _counted_at_start(silence.cursor)
+        elif _is_passed(silence) and (not step.ends or start is None or at_ms >= due_of(start.at_ms)):
+            found += self._after_due(silence, step)
+        else:
+            silence.spent = False
+            expect(silence, step)
+        absorb(silence, self._fold, due_of, view.now_ms)
+        return found
+
+    def _after_due(self, silence: Silence, step: Step) -> list[Transition]:
+        """A step at or after the due time of a silence that was told, or was not worth telling."""
+        if not step.ends:
+            silence.cursor = self._fold.step(silence.cursor, step)
+            return []
+        found: list[Transition] = []
+        told = silence.told
+        if told is not None and not told.closed:
+            told.closed = True
+            found.append(_transition("resolved", step.occurrence.at_ms, told, step))
+        silence.spent = False
+        if self._after:
+            silence.cursor = self._fold.step(silence.cursor, step)
+        else:
+            silence.cursor = Cursor(settled=silence.cursor.settled)
+            expect(silence, step)
+        return found
+
+    def _opened(self, customer: Customer, silence: Silence, start: Occurrence, due_ms: int) -> Transition:
+        because = [Because(clause="silence_ms", value=due_ms - start.at_ms, threshold=self._text_for(customer))]
+        counted = silence.cursor.at_start
+        if self.rule.min_count is not None:
+            because.append(Because(clause="min_count", value=counted, threshold=self.rule.min_count))
+        if self.rule.max_count is not None:
+            because.append(Because(clause="max_count", value=counted, threshold=self.rule.max_count))
+        return Transition(
+            state="opened",
+            at_ms=due_ms,
+            episode_start_ms=start.at_ms,
+            due_ms=due_ms,
+            because=tuple(because),
+            evidence=(start.evidence(),),
+            clears_if=ClearsIf(code="event", of=sorted(self._of)),
+        )
+
+    def _is_meant(self, count: int) -> bool:
+        rule = self.rule
+        return (rule.min_count is None or count >= rule.min_count) and (rule.max_count is None or count <= rule.max_count)
+
+    def _text_for(self, customer: Customer) -> str:
+        return self.rule.for_by_tier.get(customer.tier or "", self.rule.for_)
+
+    def _due_for(self, customer: Customer) -> DueOf:
+        return self._due_by_tier.get(customer.tier or "", self._due)
+
+
+def _due_of(text: str, time_zone: str, calendar: Calendar | None) -> DueOf:
+    duration = parse_duration(text)
+    if calendar is None:
+        return lambda start_ms: add_duration(start_ms, duration, time_zone)
+    if not isinstance(duration, Exact):
+        raise ContractError("bad_duration", f"{text!r} on a calendar: hours of work are wanted (PT8H)")
+    exact_ms = duration.ms
+    return lambda start_ms: calendar.add_ms(start_ms, exact_ms)
+
+
+def _is_passed(silence: Silence) -> bool:
+    """Whether the silence has reached its due time and waits for its end, told or not."""
+    return silence.spent or (silence.told is not None and not silence.told.closed)
+
+
+def _is_before(silence: Silence, at_ms: int) -> bool:
+    """Whether an instant lies before all that a plain silence still looks at."""
+    start, told = silence.cursor.start, silence.told
+    if start is not None:
+        return at_ms <= start.at_ms
+    return told is not None and at_ms < told.due_ms
+
+
+def _count_late(silence: Silence) -> None:
+    cursor = silence.cursor
+    silence.cursor = Cursor(cursor.start, cursor.at_start, cursor.settled + 1, cursor.ended_ms, cursor.since)
+
+
+def _counted_at_start(cursor: Cursor) -> Cursor:
+    return Cursor(cursor.start, cursor.at_start + 1, cursor.settled, cursor.ended_ms, cursor.since)
+
+
+def _transition(state: Literal["resolved", "retracted"], at_ms: int, told: Told, step: Step) -> Transition:
+    return Transition(
+        state=state,
+        at_ms=at_ms,
+        episode_start_ms=told.start_ms,
+        due_ms=told.due_ms,
+        evidence=(step.occurrence.evidence(),),
+    )
+
+
+def _last(customer: Customer, types: frozenset[str]) -> Occurrence | None:
+    known = [customer.lasts[name] for name in sorted(types) if name in customer.lasts]
+    return max(known, key=lambda occurrence: occurrence.at_ms, default=None)
+
+
+def _count(customer: Customer, types: frozenset[str]) -> int:
+    return sum(customer.counts.get(name, 0) for name in types)

@@ -1,0 +1,130 @@
+"""`count`: so many matching events within a trailing window `(t - within, t]`."""
+
+from bisect import insort
+
+from detectors.kinds import Transition, View, state_key
+from detectors.occurrence import Occurrence
+from detectors.predicates import Predicate, event_types
+from detectors.state import Burst, Customer
+from schemas.decisions import Because, ClearsIf
+from schemas.events import AnyEvent
+from schemas.instants import exact_ms
+from schemas.rules import CountRule
+
+
+class CountKind:
+    """One `count` rule. It opens at the event that completes a window, without waiting for the clock.
+
+    Args:
+        rule: valid; `within` and `cooldown` are exact durations.
+        feeds: whose marks make its now, by which it clears.
+    """
+
+    def __init__(self, rule: CountRule, feeds: tuple[str, ...]) -> None:
+        self.rule = rule
+        self.feeds = feeds
+        self.types = event_types(rule.of)
+        self.state_key = state_key(rule, rule.of, rule.where)
+        self._where = Predicate(rule.where) if rule.where is not None else None
+        self._within_ms = exact_ms(rule.within)
+        self._cooldown_ms = exact_ms(rule.cooldown) if rule.cooldown is not None else 0
+
+    def adopt(self, customer: Customer) -> None:
+        """Nothing: which events match is only known from here on, and a window that misses some opens late, not wrongly."""
+
+    def on_event(self, customer: Customer, event: AnyEvent, view: View) -> list[Transition]:
+        """Count an event; an unknown predicate is no match."""
+        if self._where is not None and self._where.holds(event) is not True:
+            return []
+        burst = customer.bursts.setdefault(self.state_key, Burst())
+        occurrence = Occurrence.of(event)
+        insort(burst.recent, occurrence, key=lambda known: known.at_ms)
+        completed = None if burst.episode_ms is not None else self._completed_by(burst, occurrence)
+        found: list[Transition] = []
+        if completed is not None:
+            late = view.now_ms is not None and occurrence.at_ms < view.now_ms
+            found = self._complete(customer, burst, completed, occurrence.at_ms if late else completed.at_ms, view)
+        self._forget(burst, view.now_ms)
+        return found
+
+    def wake_ms(self, customer: Customer) -> int | None:
+        """When the window is no longer full, or the cooldown over."""
+        burst = customer.bursts.get(self.state_key)
+        if burst is None:
+            return None
+        if burst.episode_ms is not None:
+            # An event at the very instant at which the oldest leaves keeps it open: that instant has to be over.
+            return self._empties_ms(burst) + 1
+        return burst.cooldown_until_ms if burst.suppressed_ms is not None else None
+
+    def on_due(self, customer: Customer, due_ms: int, view: View) -> list[Transition]:
+        """Close an episode whose window has emptied; look again at one that the cooldown suppressed."""
+        burst = customer.bursts[self.state_key]
+        found = (
+            self._close(burst, due_ms - 1) if burst.episode_ms is not None else self._look_again(customer, burst, due_ms, view)
+        )
+        self._forget(burst, view.now_ms)
+        return found
+
+    def _completed_by(self, burst: Burst, occurrence: Occurrence) -> Occurrence | None:
+        """The first event whose window holds enough, now that this one is there."""
+        needed = self.rule.at_least
+        for i, end in enumerate(burst.recent):
+            if end.at_ms < occurrence.at_ms or i + 1 < needed:
+                continue
+            if end.at_ms - burst.recent[i + 1 - needed].at_ms < self._within_ms:
+                return end
+        return None
+
+    def _complete(self, customer: Customer, burst: Burst, completed: Occurrence, at_ms: int, view: View) -> list[Transition]:
+        if burst.cooldown_until_ms is not None and completed.at_ms < burst.cooldown_until_ms:
+            burst.suppressed_ms = completed.at_ms
+            return []
+        if not view.may_open(customer, completed.at_ms):
+            return []
+        return [self._opened(burst, completed.at_ms, at_ms)]
+
+    def _opened(self, burst: Burst, episode_ms: int, at_ms: int) -> Transition:
+        burst.episode_ms, burst.suppressed_ms = episode_ms, None
+        window = [one for one in burst.recent if at_ms - self._within_ms < one.at_ms <= max(at_ms, episode_ms)]
+        return Transition(
+            state="opened",
+            at_ms=at_ms,
+            episode_start_ms=episode_ms,
+            due_ms=episode_ms,
+            because=(
+                Because(clause="count", value=len(window), threshold=self.rule.at_least),
+                Because(clause="within_ms", value=self._within_ms),
+            ),
+            evidence=tuple(one.evidence() for one in window[-self.rule.at_least :]),
+            clears_if=ClearsIf(code="window_empties", at_ms=self._empties_ms(burst)),
+        )
+
+    def _empties_ms(self, burst: Burst) -> int:
+        return burst.recent[-self.rule.at_least].at_ms + self._within_ms
+
+    def _close(self, burst: Burst, at_ms: int) -> list[Transition]:
+        episode_ms = burst.episode_ms
+        if episode_ms is None:
+            return []
+        burst.episode_ms = None
+        burst.cooldown_until_ms = at_ms + self._cooldown_ms if self._cooldown_ms else None
+        left = sum(at_ms - self._within_ms < one.at_ms <= at_ms for one in burst.recent)
+        because = (Because(clause="count", value=left, threshold=self.rule.at_least),)
+        return [Transition(state="resolved", at_ms=at_ms, episode_start_ms=episode_ms, due_ms=episode_ms, because=because)]
+
+    def _look_again(self, customer: Customer, burst: Burst, at_ms: int, view: View) -> list[Transition]:
+        suppressed_ms, burst.suppressed_ms, burst.cooldown_until_ms = burst.suppressed_ms, None, None
+        window = sum(at_ms - self._within_ms < one.at_ms <= at_ms for one in burst.recent)
+        if suppressed_ms is None or window < self.rule.at_least or not view.may_open(customer, at_ms):
+            return []
+        return [self._opened(burst, suppressed_ms, at_ms)]
+
+    def _forget(self, burst: Burst, now_ms: int | None) -> None:
+        """Drop what no window that a coming event can still complete needs: before the clock, but the last few."""
+        if now_ms is None:
+            return
+        keep = self.rule.at_least
+        horizon_ms = now_ms - self._within_ms
+        while len(burst.recent) > keep and burst.recent[0].at_ms <= horizon_ms:
+            burst.recent.pop(0)
