@@ -4,7 +4,7 @@ from typing import Literal
 
 from detectors.calendar_time import add_duration
 from detectors.calendars import Calendar
-from detectors.kinds import Transition, View
+from detectors.kinds import Transition, View, state_key
 from detectors.occurrence import Occurrence
 from detectors.predicates import Predicate, event_types
 from detectors.silence import DueOf, SilenceFold, absorb, due_ms, expect
@@ -36,9 +36,7 @@ class AbsenceKind:
         self._after = event_types(rule.after)
         by_tier = {"customer.updated"} if rule.tiers is not None or rule.for_by_tier else frozenset()
         self.types = self._of | self._after | by_tier
-        self.state_key = (
-            f"{rule.id}#{crc32(repr((rule.of, rule.where, rule.after, rule.where_after, rule.restart)).encode()):08x}"
-        )
+        self.state_key = state_key(rule, rule.of, rule.where, rule.after, rule.where_after, rule.restart)
         self._where = Predicate(rule.where) if rule.where is not None else None
         self._where_after = Predicate(rule.where_after) if rule.where_after is not None else None
         self._fold = SilenceFold(after=bool(rule.after), restart=rule.restart)
