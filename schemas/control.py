@@ -1,6 +1,6 @@
 """Control records of the log: ticks, feed status and published documents. No customer, no source."""
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -40,20 +40,24 @@ class FeedChanged(Control, frozen=True, kw_only=True, tag="feed.changed"):
     since_ms: EpochMs
 
 
-class FeedConfirmed(Control, frozen=True, kw_only=True, tag="feed.confirmed"):
+class FeedSpan(Control, frozen=True, kw_only=True):
+    """What people say about a feed's silence in [`from_ms`, `until_ms`)."""
+
+    source: Id
+    from_ms: EpochMs
+    until_ms: EpochMs
+
+    def __post_init__(self) -> None:
+        if self.until_ms <= self.from_ms:
+            raise ValueError(f"`until_ms` is {self.until_ms}: it comes after `from_ms`, which is {self.from_ms}")
+
+
+class FeedConfirmed(FeedSpan, frozen=True, kw_only=True, tag="feed.confirmed"):
     """The shop really was closed: the silence of the feed is true."""
 
-    source: Id
-    from_ms: EpochMs
-    until_ms: EpochMs
 
-
-class FeedGap(Control, frozen=True, kw_only=True, tag="feed.gap"):
+class FeedGap(FeedSpan, frozen=True, kw_only=True, tag="feed.gap"):
     """Those events are lost for good."""
-
-    source: Id
-    from_ms: EpochMs
-    until_ms: EpochMs
 
 
 class Published(Control, frozen=True, kw_only=True):
@@ -62,7 +66,7 @@ class Published(Control, frozen=True, kw_only=True):
     version: Id
     revision: Count
     """Offset of the document in `churn.control`."""
-    by: str | None = None
+    by: Id | None = None
 
 
 class RulesPublished(Published, frozen=True, kw_only=True, tag="rules.published"):
@@ -85,3 +89,6 @@ class ModelPublished(Published, frozen=True, kw_only=True, tag="model.published"
 
 
 AnyControl = Tick | FeedChanged | FeedConfirmed | FeedGap | RulesPublished | CalendarPublished | ModelPublished
+
+CONTROL_TYPES: Final = tuple(sorted(str(control.__struct_config__.tag) for control in get_args(AnyControl)))
+"""Every `type` that a control record may have; a source may not send one."""

@@ -1,15 +1,39 @@
 """What goes wrong at the door, as one small tree.
 
-ContractError            a record that breaks the contract: what, where, why
-UnknownType          its `type` is not one of this release
+ContractError            a record or document that breaks the contract: what, where, why
+    UnknownType          its `type` is not one of this release
 """
+
+from collections.abc import Mapping
+from typing import Final
+
+CODES: Final[Mapping[str, str]] = {
+    "bad_calendar": "opening hours or dates of a calendar that make no sense",
+    "bad_document": "a published document that does not have its form",
+    "bad_duration": "not an ISO 8601 duration, or one of the wrong sort",
+    "bad_field": "a field of the wrong type, or outside what it may be",
+    "bad_holidays": "a country or year whose public holidays are not known",
+    "bad_json": "not JSON, or nested too deeply",
+    "bad_number": "a number that is not finite",
+    "bad_predicate": "an expression that does not compile, or names what is not there",
+    "bad_time": "no time, or one before 1970 or after 9999",
+    "bad_utf8": "text that is not UTF-8",
+    "bad_zone": "not the IANA name of a time zone",
+    "missing_field": "a field that its type must have is not there",
+    "never_open": "a calendar without an open minute for ten years",
+    "no_customer": "no customer, or an empty one",
+    "no_type": "nothing says what the record is",
+    "not_an_object": "JSON, but not one object",
+    "unknown_type": "a type that this release does not know",
+}
+"""Every code and what it means. They are stable: dead letters, metrics and dashboards name them."""
 
 
 class ContractError(ValueError):
     """A record or document breaks the contract.
 
     Args:
-        code: stable machine word, e.g. ``bad_json``; it becomes the dead letter's reason and a metric label.
+        code: stable machine word of `CODES`, e.g. ``bad_json``; it becomes the dead letter's reason and a metric label.
         message: one sentence for people: what is wrong, where, what is allowed.
     """
 

@@ -1,6 +1,7 @@
 """Inbound events: what happened to a customer, one frozen struct a type, tagged by `type`."""
 
-from typing import Annotated, Literal
+import sys
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
@@ -14,19 +15,22 @@ Priority = Literal["low", "normal", "high", "urgent"]
 Category = Literal["complaint", "question", "incident", "request", "other"]
 TicketStatus = Literal["open", "pending", "hold"]
 """`pending`: waiting for the customer."""
+Number = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+"""Any finite number: one infinity or NaN would poison every sum that it enters."""
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+"""At most what every reader of JSON holds exactly."""
 
 
 class SourcePosition(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where a record came from; written as `[topic, epoch, partition, offset, index]`."""
 
-    topic: str
-    epoch: int
+    topic: Id
+    epoch: Count
     """Raised when a source topic was deleted and made again, so that its offsets start over."""
-    partition: int
-    offset: int
-    index: int = 0
+    partition: Count
+    offset: Count
+    index: Count = 0
     """Which event of that source record."""
 
     @property
@@ -56,7 +60,7 @@ class OrderPlaced(Event, frozen=True, kw_only=True, tag="order.placed"):
     """An order; the amount is in the tenant's currency."""
 
     order_id: Id
-    amount: float
+    amount: Number
     items: Count | None = None
 
 
@@ -64,21 +68,21 @@ class OrderCorrected(Event, frozen=True, kw_only=True, tag="order.corrected"):
     """A new amount for an order placed earlier."""
 
     order_id: Id
-    amount: float
+    amount: Number
 
 
 class OrderReturned(Event, frozen=True, kw_only=True, tag="order.returned"):
     """Goods came back: lowers counts and value, never recency."""
 
     order_id: Id
-    amount: float | None = None
+    amount: Number | None = None
 
 
 class OrderCancelled(Event, frozen=True, kw_only=True, tag="order.cancelled"):
     """An order was called off: lowers counts and value, never recency."""
 
     order_id: Id
-    amount: float | None = None
+    amount: Number | None = None
 
 
 class LoginSucceeded(Event, frozen=True, kw_only=True, tag="login.succeeded"):
@@ -159,8 +163,8 @@ class SurveyAnswered(Event, frozen=True, kw_only=True, tag="survey.answered"):
     """A satisfaction score on a scale from 0 or 1 to `scale_max`."""
 
     survey: Literal["csat", "nps"]
-    score: float
-    scale_max: float
+    score: Number
+    scale_max: Annotated[float, msgspec.Meta(gt=0, le=sys.float_info.max)]
 
 
 class ContactMade(Event, frozen=True, kw_only=True, tag="contact.made"):
@@ -201,7 +205,7 @@ class CustomerUpdated(Event, frozen=True, kw_only=True, tag="customer.updated"):
     tier: Id | None = None
     owner: Id | None = None
     org: Id | None = None
-    value: float | None = None
+    value: Number | None = None
     """Yearly value, currency units."""
 
 
@@ -235,7 +239,7 @@ class AlertAssigned(AlertAction, frozen=True, kw_only=True, tag="alert.assigned"
 class AlertNoted(AlertAction, frozen=True, kw_only=True, tag="alert.noted"):
     """A remark."""
 
-    text: str
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]
 
 
 class AlertJudged(AlertAction, frozen=True, kw_only=True, tag="alert.judged"):
@@ -265,3 +269,6 @@ AnyEvent = (
     | CustomerErased
     | AlertEvent
 )
+
+EVENT_TYPES: Final = tuple(sorted(str(event.__struct_config__.tag) for event in get_args(AnyEvent)))
+"""Every `type` that an event may have."""

@@ -1,35 +1,47 @@
 """The scoring part of a risk model, as it is published to every partition."""
 
+import sys
+from typing import Annotated
+
 import msgspec
+
+from schemas.events import Count, Id, Number
+
+HorizonMs = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 
 
 class ModelQuality(msgspec.Struct, frozen=True, kw_only=True):
     """Prequential quality: every example was scored before it was learned."""
 
-    examples: int
-    churned: int
-    log_loss: float
-    base_log_loss: float
+    examples: Count
+    churned: Count
+    log_loss: Number
+    base_log_loss: Number
     """Log loss of always saying the base rate so far."""
-    auc: float
+    auc: Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class ModelDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A standardised logistic regression: p = 1 / (1 + exp(-(intercept + sum(w * (x - mean) / scale))))."""
 
-    name: str
-    features: list[str]
+    name: Id
+    features: list[Id]
     """Names, in the order of the three lists below."""
-    mean: list[float]
-    scale: list[float]
+    mean: list[Number]
+    scale: list[Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]]
     """Standard deviations; a feature that never varied has 0 and counts for nothing."""
-    weights: list[float]
-    intercept: float
-    horizon_ms: int
+    weights: list[Number]
+    intercept: Number
+    horizon_ms: HorizonMs
     usable: bool
     """False until enough has matured, or while the model is worse than the base rate: then rules alone decide."""
     quality: ModelQuality
-    trained_until_offset: int
-    """Offset of the last example of `churn.examples` that was learned."""
-    library: str
+    trained_until_offset: Annotated[int, msgspec.Meta(ge=-1, le=2**53 - 1)]
+    """Offset of the last example of `churn.examples` that was learned; -1: none."""
+    library: Id
     """Name and version of the library that trained it."""
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(getattr(self, name)) for name in ("features", "mean", "scale", "weights")}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the lists belong together and differ in length: {lengths}")

@@ -3,16 +3,20 @@
 Durations stay ISO 8601 text (`schemas.instants.parse_duration`), so that the audit trail reads like the file.
 """
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from schemas.calendars import CalendarDocument
-from schemas.events import Id, Priority
+from schemas.events import EpochMs, Id, Priority, Share
+from schemas.instants import exact_ms
 
+NO_TIME: Final = "PT0S"
 Severity = Literal["info", "warning", "high", "critical"]
 Mode = Literal["live", "shadow"]
 Stage = Literal["new", "active", "silent", "high_risk", "churned"]
+PauseStatus = Literal["pending", "hold"]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
 class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,8 +24,13 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     types: list[str]
     """Event types it delivers; `order.*` stands for all that begin so."""
-    lateness: str = "PT0S"
+    lateness: str = NO_TIME
     """How long after it happened an event of this feed may still come."""
+
+    @property
+    def lateness_ms(self) -> int:
+        """The same as a number; 0 where nothing comes late."""
+        return 0 if self.lateness == NO_TIME else exact_ms(self.lateness)
 
 
 DEFAULT_FEEDS: Final = {
@@ -45,17 +54,17 @@ class Lifecycle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     silent_after: str = "P45D"
     churned_after: str = "P180D"
-    high_risk_above: float = 0.8
-    high_risk_clear: float = 0.6
+    high_risk_above: Share = 0.8
+    high_risk_clear: Share = 0.6
     high_risk_rules: list[str] = []
 
 
 class Bands(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Lower limits of the risk bands; below `elevated` is `low`."""
 
-    elevated: float = 0.4
-    high: float = 0.65
-    critical: float = 0.85
+    elevated: Share = 0.4
+    high: Share = 0.65
+    critical: Share = 0.85
 
 
 class RuleBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -71,7 +80,7 @@ class RuleBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     """Only customers of these tiers."""
     stages: list[Stage] | None = None
     """Only customers in these lifecycle stages."""
-    enabled_from_ms: int | None = None
+    enabled_from_ms: EpochMs | None = None
     """Openings before this instant are not made; None: from the rule's `now` when it first arrives."""
     owner: list[str] = []
     """First that exists: `customer.owner`, `team.NAME` (takes turns by hash), or a name."""
@@ -96,8 +105,8 @@ class AbsenceRule(RuleBase, frozen=True, kw_only=True, tag="absence"):
     restart: bool = False
     """With `after`: the latest `after` starts the silence, not the earliest."""
     calendar: str | None = None
-    min_count: int | None = None
-    max_count: int | None = None
+    min_count: AtLeastOne | None = None
+    max_count: AtLeastOne | None = None
 
 
 class SlaTarget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -108,7 +117,7 @@ class SlaTarget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     category: str | None = None
     team: str | None = None
     target: str | None = None
-    workdays: int | None = None
+    workdays: AtLeastOne | None = None
     """Instead of `target`: ends with the last open minute of the n-th working day."""
     calendar: str | None = None
     """None: around the clock."""
@@ -122,8 +131,10 @@ class SlaRule(RuleBase, frozen=True, kw_only=True, tag="sla"):
     """For `resolution`: which event it waits for."""
     targets: list[SlaTarget]
     """The first that matches; a ticket that none matches has no clock."""
-    warn_at: list[float] = []
+    warn_at: list[Share] = []
     """Fractions of the target, ascending."""
+    pause_on: list[PauseStatus] = []
+    """The clock stands still while the ticket has one of these statuses."""
 
 
 class CountRule(RuleBase, frozen=True, kw_only=True, tag="count"):
@@ -131,7 +142,7 @@ class CountRule(RuleBase, frozen=True, kw_only=True, tag="count"):
 
     of: list[str]
     where: str | None = None
-    at_least: int
+    at_least: AtLeastOne
     within: str
     cooldown: str | None = None
 
@@ -139,8 +150,8 @@ class CountRule(RuleBase, frozen=True, kw_only=True, tag="count"):
 class ScoreRule(RuleBase, frozen=True, kw_only=True, tag="score"):
     """Churn probability above `above` for `dwell`."""
 
-    above: float
-    clear_below: float
+    above: Share
+    clear_below: Share
     dwell: str | None = None
     cooldown: str | None = None
 
