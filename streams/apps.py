@@ -1,0 +1,91 @@
+"""One Faust app for a role: its own consumer group, chunks of raw records, no Faust tables, no leader, no web server."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Final, cast
+
+import structlog
+from faust import App, StreamT
+
+from streams.settings import Role, Settings
+from streams.transport import Chunk, ChunkTransport, ReadOptions, SeekHook, consumer_of
+
+Handler = Callable[[list[Chunk]], Awaitable[None]]
+"""Takes all chunks that are waiting, in order of arrival, at least one."""
+
+_HEARTBEATS_PER_SESSION: Final = 3
+_REBALANCE_TIMEOUT_S: Final = 10.0
+_REQUEST_TIMEOUT_S: Final = 20.0
+_COMMIT_INTERVAL_S: Final = 1.0
+_FETCH_BYTES: Final = 1 << 20
+
+log = structlog.get_logger("churn.apps")
+
+
+def make_app(settings: Settings, role: Role, *, read_committed: bool = False, seek: SeekHook | None = None) -> App:
+    """An app without agents yet.
+
+    Args:
+        settings: brokers, names, sizes.
+        role: gives the consumer group.
+        read_committed: do not see records of open and aborted transactions.
+        seek: says where to read on after each rebalance; else at the committed offsets.
+    """
+    app = App(
+        settings.group_id(role),
+        broker=[f"kafka://{server}" for server in settings.bootstrap.split(",")],
+        store="memory://",
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        table_standby_replicas=0,
+        # The stock wait for open events never ends when an agent crashed; nothing here needs it.
+        stream_wait_empty=False,
+        broker_max_poll_records=settings.max_batch_records,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / _HEARTBEATS_PER_SESSION,
+        broker_rebalance_timeout=_REBALANCE_TIMEOUT_S,
+        broker_request_timeout=max(_REQUEST_TIMEOUT_S, settings.session_timeout_s),
+        broker_commit_interval=_COMMIT_INTERVAL_S,
+        broker_check_crcs=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=_FETCH_BYTES,
+    )
+    options = ReadOptions(read_committed=read_committed, seek=seek, max_backlog_records=settings.max_backlog_records)
+    app.transport = ChunkTransport(app, options)
+    return app
+
+
+def add_agent(app: App, name: str, topics: Iterable[str], handle: Handler, *, keeps_chunks: bool = False) -> None:
+    """Let a handler see what topics bring; an exception in it ends the process, with nothing acknowledged.
+
+    Args:
+        app: of `make_app`.
+        name: of the agent, in logs.
+        topics: full names; no other agent of this app reads them.
+        handle: called with one list of chunks after the other.
+        keeps_chunks: the handler calls `ChunkConsumer.release` itself, when it has worked on the records.
+    """
+    source = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+    async def agent(stream: StreamT[Any]) -> None:
+        async for first in cast("AsyncIterator[Chunk]", stream):
+            chunks = [first, *_waiting(app, stream)]
+            try:
+                await handle(chunks)
+            except Exception as error:
+                log.exception("agent.crashed", agent=name, app=app.conf.id)
+                await app.crash(error)
+                raise
+            finally:
+                if not keeps_chunks:
+                    for chunk in chunks:
+                        consumer_of(app).release(chunk)
+
+    app.agent(source, name=name)(agent)
+
+
+def _waiting(app: App, stream: StreamT[Any]) -> list[Chunk]:
+    """The chunks that wait behind the first one; those of an earlier generation are dropped: they are read again."""
+    queue = cast("Any", stream.channel).queue
+    events = [queue.get_nowait() for _ in range(queue.qsize())]
+    return [event.value for event in events if event.message.generation_id == app.consumer_generation_id]

@@ -1,0 +1,247 @@
+"""Faust's aiokafka transport with its holes closed: chunks of raw records, explicit acknowledgement, seeks that hold.
+
+Faust 0.15.3 wraps every record in four tasks, acknowledges an event whose agent raised, commits past records that
+are still in work, and ends the worker when a commit is refused. Here an agent gets one `Chunk` for a partition and
+poll, says itself what is done, and a refused commit is only a commit that did not happen.
+
+Each override names the defect that it works around. A test fails when one of the private names it leans on moves.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, cast
+
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from aiokafka.structs import ConsumerRecord
+from faust import App
+from faust.events import Event
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from streams.fetching import ChunkThread
+
+_COMMIT_BEFORE_REVOKE_S = 2.0
+_FETCH_TIMEOUT_S = 0.5
+_FETCH_TIMEOUT_WHILE_FULL_S = 0.02
+_ROOM_TIMEOUT_S = 1.0
+
+
+class Chunk(NamedTuple):
+    """What one poll brought of one partition: records in offset order, none left out between them and the seek."""
+
+    tp: TP
+    records: list[ConsumerRecord]
+    generation: int
+    """Of the consumer group when the chunk was handed over."""
+
+
+class SeekHook(Protocol):
+    """Says where an app reads on after a rebalance, before anything is fetched."""
+
+    async def __call__(self, assigned: frozenset[TP]) -> Mapping[TP, int]:
+        """Offsets of the assigned partitions; one that is left out stays paused until `ChunkConsumer.read_from`.
+
+        It must return within `broker_request_timeout`: what takes long belongs into a task.
+        """
+
+
+async def from_the_beginning(assigned: frozenset[TP]) -> Mapping[TP, int]:
+    """Read everything that the topics still have, after each rebalance again."""
+    return dict.fromkeys(assigned, 0)
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How an app reads."""
+
+    read_committed: bool = False
+    """Records of open and aborted transactions are not seen."""
+    seek: SeekHook | None = None
+    """Without one, reading goes on at the committed offsets."""
+    max_backlog_records: int = 20_000
+    """Most records handed to the agent and not released, over all partitions; each has an equal share, exceeded by a poll."""
+
+
+class ChunkConsumer(driver.Consumer):
+    """The consumer of an app; an agent calls `release` for each chunk, and `done` where offsets are committed."""
+
+    _thread: ChunkThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - whatever Faust hands to its consumers
+        self._done: dict[TP, int] = {}
+        self._committed: dict[TP, int] = {}
+        self._backlog: dict[TP, int] = {}
+        self._changed = asyncio.Event()
+        super().__init__(*args, **kwargs)
+
+    @property
+    def options(self) -> ReadOptions:
+        """How this app reads."""
+        return cast("ChunkTransport", self.transport).options
+
+    def _new_consumer_thread(self) -> ChunkThread:
+        return ChunkThread(self, loop=self.loop, beacon=self.beacon)
+
+    # -- what agents call
+
+    def done(self, tp: TP, next_offset: int, generation: int) -> None:
+        """Everything before `next_offset` is safe: it may be committed. Say it in order; an old generation is ignored.
+
+        Explicit, because `StreamIterator.after` (_cython/streams.pyx) acknowledges an event even if its agent raised,
+        and `Consumer._new_offset` (transport/consumer.py) commits past events that are still in work.
+        """
+        if generation == self.app.consumer_generation_id and next_offset > self._done.get(tp, -1):
+            self._done[tp] = next_offset
+
+    def release(self, chunk: Chunk) -> None:
+        """The records of this chunk are no longer held: there is room for others."""
+        if chunk.generation == self.app.consumer_generation_id:
+            self._backlog[chunk.tp] = max(0, self._backlog.get(chunk.tp, 0) - len(chunk.records))
+            self._changed.set()
+
+    async def read_from(self, tp: TP, offset: int) -> bool:
+        """Go on reading a partition at an offset, and resume it if it was paused; false if it is not ours (any more)."""
+        if tp not in self.assignment():
+            return False
+        try:
+            await self._thread.seek_in_order(tp, offset)
+        except IllegalStateError:  # revoked meanwhile
+            return False
+        self.resume_partitions({tp})
+        self._changed.set()
+        return True
+
+    def pause(self, tp: TP) -> None:
+        """Hand out no more records of a partition until `read_from`."""
+        self.pause_partitions({tp})
+
+    async def still_member(self, tp: TP, next_offset: int) -> bool:
+        """True only if the broker takes a commit of this generation: the proof that this process is no zombie."""
+        return bool(await self._thread.try_commit({tp: next_offset}))
+
+    # -- what Faust calls
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ANN401, ARG002, FBT001
+        """Commit what is done, best effort.
+
+        `AIOKafkaConsumerThread._commit` (drivers/aiokafka.py) ends the worker on any error of the broker; a refused
+        commit only means that records are read again. None is sent during a rebalance: it would wait for its end.
+        """
+        return False if self.app.rebalancing else await self._commit_done()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit first: `Consumer.on_partitions_revoked` (transport/consumer.py) forgets what was done before it commits."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._commit_done(), _COMMIT_BEFORE_REVOKE_S)
+        await super().on_partitions_revoked(revoked)
+        self._forget()
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Forget once more: Faust can resume the flow of the last generation inside this rebalance (tables/recovery.py)."""
+        self._forget()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def perform_seek(self) -> None:
+        """Called once after each assignment, before records flow (`Recovery._resume_streams`, tables/recovery.py)."""
+        hook = self.options.seek
+        if hook is None:
+            await super().perform_seek()
+            return
+        assigned = frozenset(TP(*tp) for tp in self.assignment())
+        offsets = await hook(assigned)
+        self.pause_partitions(assigned - offsets.keys())
+        for tp in sorted(offsets):
+            await self.read_from(tp, offsets[tp])
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: the stock check (drivers/aiokafka.py) looks at times that only stock acknowledgement keeps."""
+
+    async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ANN401
+        """Fetch and hand over until stopped.
+
+        The stock loop (transport/consumer.py) makes four tasks for each record, and sleeps for a second when all
+        partitions have full buffers.
+        """
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+                if self.flow_active:
+                    await self._fetch_once()
+                else:
+                    await self.wait(self.can_resume_flow.wait())
+        except (ConsumerStoppedError, asyncio.CancelledError):
+            if not self.transport.app.should_stop:
+                raise
+
+    # -- inside
+
+    async def _fetch_once(self) -> None:
+        self._changed.clear()
+        assigned = frozenset(self._get_active_partitions())
+        share = self.options.max_backlog_records // max(1, len(assigned))
+        wanted = frozenset(tp for tp in assigned if self._backlog.get(tp, 0) <= share)
+        if not wanted:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _ROOM_TIMEOUT_S)
+            return
+        timeout_s = _FETCH_TIMEOUT_S if wanted == assigned else _FETCH_TIMEOUT_WHILE_FULL_S
+        fetched = await self._thread.fetch(wanted, timeout_s)
+        # Records that arrive after the flow was stopped are read again: a seek comes before it is resumed.
+        if self.flow_active and not self.should_stop:
+            for tp, records in fetched.fresh(self._thread.epochs):
+                self._hand_over(TP(*tp), records)
+        await asyncio.sleep(0)
+
+    def _hand_over(self, tp: TP, records: list[ConsumerRecord]) -> None:
+        channels = cast("Any", self.app.topics)._tp_index.get(tp)
+        if not channels:
+            return
+        generation, last = self.app.consumer_generation_id, records[-1]
+        message = ConsumerMessage(
+            topic=last.topic,
+            partition=last.partition,
+            offset=last.offset,
+            timestamp=last.timestamp / 1e3,
+            timestamp_type=last.timestamp_type,
+            headers=None,
+            key=last.key,
+            value=None,
+            checksum=None,
+            tp=tp,
+            generation_id=generation,
+        )
+        # StreamIterator.after (_cython/streams.pyx) inlines the acknowledgement: only these flags stop it.
+        message.acked = message.tracked = True
+        self._backlog[tp] = self._backlog.get(tp, 0) + len(records)
+        (channel,) = channels
+        channel.queue.force_put_nowait(Event(self.app, None, Chunk(tp, records, generation), None, message))
+
+    async def _commit_done(self) -> bool:
+        offsets = {tp: offset for tp, offset in self._done.items() if self._committed.get(tp) != offset}
+        committed = bool(offsets) and await self._thread.try_commit(offsets)
+        if committed:
+            self._committed.update(offsets)
+        return committed
+
+    def _forget(self) -> None:
+        self._done.clear()
+        self._committed.clear()
+        self._backlog.clear()
+        self._changed.set()
+
+
+class ChunkTransport(driver.Transport):
+    """The transport of one app."""
+
+    Consumer = ChunkConsumer
+
+    def __init__(self, app: App, options: ReadOptions) -> None:
+        super().__init__(app.conf.broker_consumer, app)
+        self.options = options
+
+
+def consumer_of(app: App) -> ChunkConsumer:
+    """The consumer of an app that `streams.apps.make_app` made."""
+    return cast("ChunkConsumer", app.consumer)
