@@ -1,0 +1,114 @@
+"""Which topics events come from, which feed each belongs to, and how its records are read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from streams.settings import Settings
+from streams.topics import DEFAULT_SOURCES
+
+ACTIONS_FEED: Final = "crm"
+"""Acks, snoozes, verdicts and what the commands order arrive with what is known about the customer."""
+
+_WANTED: Final = "an entry is {topic: NAME, feed: NAME} and, if its records are not events yet, mapping: FILE"
+_KEYS: Final = frozenset({"topic", "feed", "mapping", "epoch"})
+
+
+class SourcesError(ValueError):
+    """The file of sources cannot be used; the message has one line for each fault."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A topic that ingest reads."""
+
+    topic: str
+    feed: str
+    mapping: Path | None = None
+    """Turns a record into events; without it the record is an event."""
+    epoch: int = 0
+    """Raised by whoever deletes the topic and makes it again, since its offsets then start over."""
+
+
+def load_sources(settings: Settings) -> tuple[Source, ...]:
+    """The sources of an installation: those of the file that the settings name, else the default ones.
+
+    The topic of actions is always among them.
+
+    Raises:
+        SourcesError: the file cannot be read or has faults.
+    """
+    actions = Source(settings.topic("actions"), ACTIONS_FEED)
+    if settings.sources is None:
+        named = tuple(Source(settings.source_prefix + name, name) for name in DEFAULT_SOURCES)
+    else:
+        named = read_sources(settings.sources)
+    return named if any(source.topic == actions.topic for source in named) else (*named, actions)
+
+
+def read_sources(path: Path) -> tuple[Source, ...]:
+    """The sources of a file: `sources: [{topic, feed, mapping, epoch}]`; a mapping's path begins at the file's folder.
+
+    Raises:
+        SourcesError: the file cannot be read, or has faults: every one is told, with its line.
+    """
+    try:
+        document = YAML().load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise SourcesError(f"{path}: {error}") from None
+    entries = document.get("sources") if isinstance(document, CommentedMap) else None
+    if not isinstance(entries, CommentedSeq) or not entries:
+        raise SourcesError(f"{path}: a list `sources` with at least one entry is wanted; {_WANTED}")
+    faults: list[str] = []
+    sources: list[Source] = []
+    for index, entry in enumerate(entries):
+        where = f"{path}:{entries.lc.item(index)[0] + 1}"
+        found = _entry_faults(entry, path.parent, {source.topic for source in sources})
+        faults.extend(f"{where}: {fault}" for fault in found)
+        if not found:
+            sources.append(_source(entry, path.parent))
+    if faults:
+        raise SourcesError("\n".join(faults))
+    return tuple(sources)
+
+
+def topics_by_feed(sources: tuple[Source, ...]) -> dict[str, tuple[str, ...]]:
+    """The source topics of each feed, in the order of the sources.
+
+    >>> topics_by_feed((Source("shop", "orders"), Source("web", "orders"), Source("app", "logins")))
+    {'orders': ('shop', 'web'), 'logins': ('app',)}
+    """
+    topics: dict[str, tuple[str, ...]] = {}
+    for source in sources:
+        topics[source.feed] = (*topics.get(source.feed, ()), source.topic)
+    return topics
+
+
+def _source(entry: Mapping[str, Any], folder: Path) -> Source:
+    mapping = folder / entry["mapping"] if entry.get("mapping") else None
+    return Source(entry["topic"], entry["feed"], mapping, entry.get("epoch", 0))
+
+
+def _entry_faults(entry: object, folder: Path, taken: set[str]) -> list[str]:
+    if not isinstance(entry, CommentedMap):
+        return [_WANTED]
+    faults = [f"`{name}` is not known here; {_WANTED}" for name in entry if name not in _KEYS]
+    faults += [
+        f"`{name}` is {entry.get(name)!r}: a name is wanted"
+        for name in ("topic", "feed")
+        if not isinstance(entry.get(name), str) or not entry[name]
+    ]
+    if entry.get("topic") in taken:
+        faults.append(f"the topic {entry['topic']} stands in the file twice: a record has one reading")
+    mapping = entry.get("mapping")
+    if mapping is not None and not (isinstance(mapping, str) and (folder / mapping).is_file()):
+        faults.append(f"`mapping` is {mapping!r}: there is no such file in {folder}")
+    epoch = entry.get("epoch", 0)
+    if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
+        faults.append(f"`epoch` is {epoch!r}: a number from 0 is wanted")
+    return faults

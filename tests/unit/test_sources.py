@@ -1,0 +1,83 @@
+"""Which topics are sources: the default ones, or those of a file; and what is said about a bad file."""
+
+from pathlib import Path
+
+import pytest
+
+from streams.settings import load_settings
+from streams.sources import Source, SourcesError, load_sources, read_sources, topics_by_feed
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "sources.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_a_file_there_are_three_sources_and_the_actions() -> None:
+    sources = load_sources(load_settings(prefix="t.", source_prefix="shop."))
+
+    assert sources == (
+        Source("shop.orders", "orders"),
+        Source("shop.logins", "logins"),
+        Source("shop.tickets", "tickets"),
+        Source("t.actions", "crm"),
+    )
+
+
+def test_a_file_names_topics_feeds_and_mappings_and_the_actions_are_added(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text("x", encoding="utf-8")
+    path = written(
+        tmp_path, "sources:\n- {topic: shop, feed: orders, mapping: shop.yaml}\n- {topic: web, feed: logins, epoch: 2}\n"
+    )
+
+    sources = load_sources(load_settings(prefix="t.", sources=path))
+
+    assert sources == (
+        Source("shop", "orders", tmp_path / "shop.yaml"),
+        Source("web", "logins", None, 2),
+        Source("t.actions", "crm"),
+    )
+
+
+def test_a_file_may_say_itself_which_feed_the_actions_belong_to(tmp_path: Path) -> None:
+    path = written(tmp_path, "sources: [{topic: t.actions, feed: desk}]")
+
+    assert load_sources(load_settings(prefix="t.", sources=path)) == (Source("t.actions", "desk"),)
+
+
+def test_every_fault_of_a_file_is_told_with_its_line(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "sources:\n"
+        "- {topic: shop, feed: orders}\n"
+        "- {topic: shop, feed: orders}\n"
+        "- {topic: '', feed: 3, maping: x}\n"
+        "- orders\n"
+        "- {topic: web, feed: logins, mapping: nowhere.yaml, epoch: -1}\n",
+    )
+
+    with pytest.raises(SourcesError) as caught:
+        read_sources(path)
+
+    lines = str(caught.value).splitlines()
+    assert [line.removeprefix(str(path)).split(": ")[0] for line in lines] == [":3", ":4", ":4", ":4", ":5", ":6", ":6"]
+    for line, word in zip(lines, ["twice", "maping", "topic", "feed", "an entry is", "nowhere.yaml", "epoch"], strict=True):
+        assert word in line
+
+
+@pytest.mark.parametrize("text", ["", "[]", "sources: []", "sources: {topic: a}", "sources: [", "other: 1"])
+def test_a_file_without_a_list_of_sources_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SourcesError, match=r"sources\.yaml"):
+        read_sources(written(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourcesError, match="nothing"):
+        read_sources(tmp_path / "nothing.yaml")
+
+
+def test_a_feed_may_come_in_several_topics() -> None:
+    sources = (Source("a", "orders"), Source("b", "logins"), Source("c", "orders"))
+
+    assert topics_by_feed(sources) == {"orders": ("a", "c"), "logins": ("b",)}
