@@ -1,0 +1,215 @@
+"""The features: one table, and their values at an instant.
+
+The order of `FEATURES` is the order of every vector. A name that is taken out of the table is never used again
+with another meaning, since models, examples and rules name features by it.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from detectors.feature_state import FeatureState, Logins, Orders, Tickets, remember, settle
+from schemas.instants import DAY_MS
+
+__all__ = ["FEATURES", "NAMES", "Feature", "FeatureState", "by_name", "features_at", "in_words", "remember"]
+
+PRIOR_GAP_DAYS: Final = 45.0
+"""Mean gap between orders that a customer is believed to have, before their own gaps say otherwise."""
+PRIOR_WEIGHT: Final = 2.0
+"""How many gaps of the customer's own weigh as much as the prior."""
+NO_SURVEY: Final = 0.5
+MAX_VALUE: Final = 1e12
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One row of the table."""
+
+    name: str
+    unit: str
+    definition: str
+    words: str
+    """How a reason says it: a template over all features."""
+
+
+FEATURES: Final = (
+    Feature(
+        "order_recency_days",
+        "days",
+        "since the last order; without one: since the first event",
+        "last order {order_recency_days:.0f} days ago, usually every {order_gap_mean_days:.0f}",
+    ),
+    Feature("tenure_days", "days", "since the first event", "known for {tenure_days:.0f} days"),
+    Feature("orders", "orders", "placed and not given back", "{orders:.0f} orders in all"),
+    Feature(
+        "order_gap_mean_days",
+        "days",
+        "mean gap between days with an order, drawn towards 45 days while there are few",
+        "orders every {order_gap_mean_days:.0f} days on average",
+    ),
+    Feature(
+        "order_recency_ratio",
+        "ratio",
+        "order_recency_days / order_gap_mean_days",
+        "{order_recency_ratio:.1f} times the usual gap has passed since the last order",
+    ),
+    Feature(
+        "order_gap_last_days",
+        "days",
+        "the latest gap, else the mean",
+        "{order_gap_last_days:.0f} days between the last two orders",
+    ),
+    Feature(
+        "order_gap_max_days",
+        "days",
+        "the longest of the last 15 gaps, else the mean",
+        "longest gap {order_gap_max_days:.0f} days",
+    ),
+    Feature(
+        "orders_30d",
+        "orders",
+        "orders, fading with a mean life of 30 days",
+        "about {orders_30d:.1f} orders in the last 30 days",
+    ),
+    Feature(
+        "orders_90d",
+        "orders",
+        "orders, fading with a mean life of 90 days",
+        "about {orders_90d:.1f} orders in the last 90 days",
+    ),
+    Feature(
+        "order_value_90d",
+        "currency",
+        "value of orders, fading with a mean life of 90 days",
+        "ordered for about {order_value_90d:.0f} in the last 90 days",
+    ),
+    Feature("order_value_mean", "currency", "mean value of an order", "an average order of {order_value_mean:.0f}"),
+    Feature("returns", "returns", "returns and cancellations", "{returns:.0f} returns or cancellations"),
+    Feature(
+        "login_recency_days",
+        "days",
+        "since the last login or use; without one: since the first event",
+        "last seen {login_recency_days:.0f} days ago",
+    ),
+    Feature(
+        "logins_7d", "logins", "logins, fading with a mean life of 7 days", "about {logins_7d:.1f} logins in the last 7 days"
+    ),
+    Feature(
+        "logins_30d",
+        "logins",
+        "logins, fading with a mean life of 30 days",
+        "about {logins_30d:.1f} logins in the last 30 days",
+    ),
+    Feature(
+        "usage_30d",
+        "uses",
+        "uses of any feature, fading with a mean life of 30 days",
+        "about {usage_30d:.0f} uses in the last 30 days",
+    ),
+    Feature("tickets_open", "tickets", "tickets open now", "{tickets_open:.0f} tickets open"),
+    Feature(
+        "tickets_30d",
+        "tickets",
+        "tickets opened, fading with a mean life of 30 days",
+        "about {tickets_30d:.1f} tickets in the last 30 days",
+    ),
+    Feature(
+        "complaints_90d",
+        "tickets",
+        "complaints, fading with a mean life of 90 days",
+        "about {complaints_90d:.1f} complaints in the last 90 days",
+    ),
+    Feature(
+        "survey_last",
+        "share",
+        "last survey score over its scale; .5 without one",
+        "last survey score {survey_last:.0%} of the scale",
+    ),
+)
+NAMES: Final = tuple(feature.name for feature in FEATURES)
+_WORDS: Final = {feature.name: feature.words for feature in FEATURES}
+
+
+def features_at(state: FeatureState, at_ms: int) -> tuple[float, ...]:
+    """The values of `FEATURES`, in their order, from what was strictly before the instant.
+
+    Settles the state up to the instant: asked again for an earlier one, what was settled since is in the answer.
+    Exact for every instant not before `state.settled_ms`. Always finite.
+    """
+    settle(state, at_ms)
+    tenure = 0.0 if state.first_ms is None else _days(at_ms - state.first_ms)
+    values = (
+        *_of_orders(state.orders, at_ms, tenure),
+        *_of_logins(state.logins, at_ms, tenure),
+        *_of_tickets(state.tickets, at_ms),
+    )
+    return tuple(_bounded(value) for value in values)
+
+
+def by_name(values: tuple[float, ...]) -> dict[str, float]:
+    """A vector as predicates and records see it."""
+    return dict(zip(NAMES, values, strict=True))
+
+
+def in_words(name: str, values: dict[str, float]) -> str:
+    """A reason in English; a feature of another release is named as it is."""
+    words = _WORDS.get(name)
+    try:
+        return words.format_map(values) if words is not None else name
+    except KeyError:
+        return name
+
+
+def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float, ...]:
+    if orders is None:
+        recency_ratio = tenure / PRIOR_GAP_DAYS
+        return (tenure, tenure, 0.0, PRIOR_GAP_DAYS, recency_ratio, PRIOR_GAP_DAYS, PRIOR_GAP_DAYS, 0.0, 0.0, 0.0, 0.0, 0.0)
+    recency = _days(at_ms - orders.last_ms)
+    span = orders.last_ms // DAY_MS - orders.first_ms // DAY_MS
+    mean_gap = (span + PRIOR_WEIGHT * PRIOR_GAP_DAYS) / (orders.day_count - 1 + PRIOR_WEIGHT)
+    gaps = [later - earlier for earlier, later in zip(orders.days, orders.days[1:], strict=False)]
+    kept = orders.placed - orders.gone
+    return (
+        recency,
+        tenure,
+        float(kept),
+        mean_gap,
+        recency / mean_gap,
+        float(gaps[-1]) if gaps else mean_gap,
+        float(max(gaps)) if gaps else mean_gap,
+        max(0.0, orders.count_30d.at(at_ms, 30 * DAY_MS)),
+        max(0.0, orders.count_90d.at(at_ms, 90 * DAY_MS)),
+        max(0.0, orders.value_90d.at(at_ms, 90 * DAY_MS)),
+        orders.value / max(kept, 1),
+        float(orders.returns),
+    )
+
+
+def _of_logins(logins: Logins | None, at_ms: int, tenure: float) -> tuple[float, ...]:
+    if logins is None:
+        return (tenure, 0.0, 0.0, 0.0)
+    return (
+        _days(at_ms - logins.last_ms),
+        logins.count_7d.at(at_ms, 7 * DAY_MS),
+        logins.count_30d.at(at_ms, 30 * DAY_MS),
+        logins.usage_30d.at(at_ms, 30 * DAY_MS),
+    )
+
+
+def _of_tickets(tickets: Tickets | None, at_ms: int) -> tuple[float, ...]:
+    if tickets is None:
+        return (0.0, 0.0, 0.0, NO_SURVEY)
+    return (
+        float(sum(1 for ticket in tickets.known.values() if ticket.open)),
+        tickets.opened_30d.at(at_ms, 30 * DAY_MS),
+        tickets.complaints_90d.at(at_ms, 90 * DAY_MS),
+        NO_SURVEY if tickets.survey_ms is None else tickets.survey_share,
+    )
+
+
+def _days(length_ms: int) -> float:
+    return max(0, length_ms) / DAY_MS
+
+
+def _bounded(value: float) -> float:
+    return min(MAX_VALUE, max(-MAX_VALUE, value)) if math.isfinite(value) else 0.0
