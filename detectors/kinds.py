@@ -50,13 +50,21 @@ class View:
 class Kind(Protocol):
     """One rule, compiled; its state is in the customer."""
 
-    rule: Rule
-    state_key: str
-    """Under which the customer keeps the rule's state: another one when the rule counts something else."""
-    feeds: tuple[str, ...]
-    """The feeds whose marks make the rule's now, sorted; empty: the greatest mark of all."""
-    types: frozenset[str]
-    """Event types it wants to see."""
+    @property
+    def rule(self) -> Rule:
+        """As published."""
+
+    @property
+    def state_key(self) -> str:
+        """Under which the customer keeps the rule's state: another one when the rule counts something else."""
+
+    @property
+    def feeds(self) -> tuple[str, ...]:
+        """The feeds whose marks make the rule's now, sorted; empty: the greatest mark of all."""
+
+    @property
+    def types(self) -> frozenset[str]:
+        """Event types it wants to see."""
 
     def adopt(self, customer: Customer) -> None:
         """The rule is new: start from what is remembered of the customer anyway."""
