@@ -90,8 +90,14 @@ def encode(value: Record | AnyDecision | msgspec.Struct) -> bytes:
     """Canonical JSON: fields in the order of their definition, defaults left out, maps sorted by key.
 
     Only what a decoder accepted is sure to come back as it went; a struct made by hand is not checked here.
+
+    Raises:
+        ContractError: text with half a character (a lone surrogate), which has no bytes.
     """
-    return _encoder.encode(value)
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError as error:
+        raise ContractError("bad_utf8", f"the record cannot be written as UTF-8: {error}") from None
 
 
 def _explained(error: Exception, value: bytes) -> ContractError:
