@@ -4,7 +4,9 @@ from typing import Final
 
 import msgspec
 
+from detectors.feature_state import FeatureState
 from detectors.occurrence import Occurrence
+from detectors.risk_state import LabelState, LifecycleState, RiskState, ScoreWatch
 from schemas.decisions import AlertState
 from schemas.events import SourcePosition
 from schemas.rules import Stage
@@ -99,6 +101,11 @@ class Customer(msgspec.Struct, array_like=True):
     """By rule id, with `/` and the ticket's id where there is one."""
     silences: dict[str, Silence] = {}
     bursts: dict[str, Burst] = {}
+    features: FeatureState = msgspec.field(default_factory=FeatureState)
+    labels: LabelState = msgspec.field(default_factory=LabelState)
+    risk: RiskState = msgspec.field(default_factory=RiskState)
+    scores: dict[str, ScoreWatch] = {}
+    lifecycle: LifecycleState = msgspec.field(default_factory=LifecycleState)
 
 
 class Wakes(msgspec.Struct, array_like=True):
