@@ -18,12 +18,18 @@ CODES: Final[Mapping[str, str]] = {
     "bad_predicate": "an expression that does not compile, or names what is not there",
     "bad_time": "no time, or one before 1970 or after 9999",
     "bad_utf8": "text that is not UTF-8",
+    "bad_watermark": "a watermark record whose time cannot be read",
     "bad_zone": "not the IANA name of a time zone",
+    "control_type": "a control record from a source, which may not send any",
     "missing_field": "a field that its type must have is not there",
     "never_open": "a calendar without an open minute for ten years",
     "no_customer": "no customer, or an empty one",
     "no_type": "nothing says what the record is",
+    "no_value": "a record without a value",
     "not_an_object": "JSON, but not one object",
+    "not_built": "a rule that this release does not build",
+    "too_far_ahead": "an event further ahead of the broker's time than clocks may differ",
+    "too_large": "a record over the limit of its topic",
     "unknown_type": "a type that this release does not know",
 }
 """Every code and what it means. They are stable: dead letters, metrics and dashboards name them."""

@@ -96,7 +96,7 @@ def _value(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one
         case inspect.StrType(pattern=None, min_length=least):
             return TEXT.filter(lambda text: len(text) >= (least or 0))
         case inspect.StrType(pattern=str(pattern)):
-            return st.from_regex(pattern.replace(r"\d", "[0-9]"), fullmatch=True)
+            return st.from_regex(pattern, fullmatch=True)
         case inspect.ListType(item_type=item):
             return st.lists(_value(item), max_size=MOST_ITEMS)
         case inspect.DictType(key_type=key, value_type=item):

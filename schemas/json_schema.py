@@ -1,0 +1,92 @@
+"""JSON Schema 2020-12 of every topic, made from the structs, so that there is no second truth.
+
+`python -m schemas.json_schema` writes the files beside this module; they are committed, and ship with the package.
+"""
+
+from collections.abc import Mapping
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import msgspec
+import orjson
+
+from schemas.control import AnyControl, CalendarPublished, ModelPublished, RulesPublished
+from schemas.decisions import AlertRecord, ExampleRecord, LifecycleRecord, RiskRecord
+from schemas.events import AnyEvent
+from schemas.progress import Heartbeat
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+DIRECTORY: Final = Path(__file__).parent / "jsonschema"
+_REFERENCE: Final = "#/$defs/{name}"
+_RFC_3339: Final = {"type": "string", "format": "date-time", "description": "RFC 3339 text with an offset, in place of `at_ms`"}
+
+_TITLE_BY_NAME: Final[Mapping[str, str]] = {
+    "alerts": "A record of the alert topics (alerts, shadow)",
+    "control": "A document of the control topic",
+    "events": "A record of the log: an event or a control record",
+    "examples": "A matured training example",
+    "lifecycle": "A change of a customer's stage",
+    "progress": "A report of ingest about a source partition",
+    "risk": "The churn risk of a customer",
+    "source": "An event as a source topic or a file may bring it",
+}
+_TYPES_BY_NAME: Final[Mapping[str, Any]] = {
+    "alerts": AlertRecord,
+    "control": RulesPublished | CalendarPublished | ModelPublished,
+    "events": AnyEvent | AnyControl,
+    "examples": ExampleRecord,
+    "lifecycle": LifecycleRecord,
+    "progress": Heartbeat,
+    "risk": RiskRecord,
+    "source": AnyEvent,
+}
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The schema of one topic, by its name without the prefix, or `source`.
+
+    >>> schema("risk")["title"]
+    'The churn risk of a customer'
+    """
+    (root,), components = msgspec.json.schema_components([_TYPES_BY_NAME[name]], ref_template=_REFERENCE)
+    if name == "source":
+        _allow_text_for_the_time(components)
+    return {"$schema": DIALECT, "title": _TITLE_BY_NAME[name], **_tidied(root), "$defs": _tidied(components)}
+
+
+def rendered() -> dict[str, bytes]:
+    """Every file of `schemas/jsonschema`: name and content, always the same for the same structs."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return {f"{name}.json": orjson.dumps(schema(name), option=options) for name in _TYPES_BY_NAME}
+
+
+def write(directory: Path = DIRECTORY) -> list[Path]:
+    """Write the files, and return their paths."""
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = [directory / name for name in rendered()]
+    for path, content in zip(paths, rendered().values(), strict=True):
+        path.write_bytes(content)
+    return paths
+
+
+def _allow_text_for_the_time(components: dict[str, Any]) -> None:
+    """In a source `at` may stand for `at_ms`, but not beside it."""
+    for struct in get_args(AnyEvent):
+        event = components[struct.__name__]
+        event["required"] = [name for name in event["required"] if name != "at_ms"]
+        event["properties"]["at"] = _RFC_3339
+        event["oneOf"] = [{"required": ["at_ms"]}, {"required": ["at"]}]
+
+
+def _tidied(plain: Any) -> Any:  # noqa: ANN401 - a schema is plain JSON
+    """Without OpenAPI's `discriminator` (the constant `type` of a branch says the same), and no indentation in texts."""
+    if isinstance(plain, dict):
+        return {key: _tidied(value) for key, value in plain.items() if key != "discriminator"}
+    if isinstance(plain, list):
+        return [_tidied(value) for value in plain]
+    return cleandoc(plain) if isinstance(plain, str) else plain
+
+
+if __name__ == "__main__":
+    write()
