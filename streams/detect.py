@@ -1,0 +1,204 @@
+"""The role `detect`: one owner for each log partition that the group gives us."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import structlog
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordTooLargeError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+from faust import App
+from faust.types import TP
+
+from detectors.engine import PartitionEngine
+from streams.apps import add_agent, make_app
+from streams.partition_owner import DetectCounters, PartitionOwner
+from streams.restore import NewEngine
+from streams.settings import Settings
+from streams.transport import Chunk, ChunkConsumer, consumer_of
+
+_RETRY_PAUSE_S: Final = 1.0
+_TAKE_OVER_TIMEOUT_S: Final = 600.0
+# These come back each time the same records are tried: the operator is needed, and a restart tells it best.
+_HOPELESS: Final = (
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    RecordTooLargeError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+
+log = structlog.get_logger("churn.detect")
+
+
+def make_detect_app(settings: Settings, new_engine: NewEngine = PartitionEngine) -> App:
+    """The app of the role `detect`."""
+    detector = Detector(settings, new_engine)
+    app = make_app(settings, "detect", seek=detector.on_assigned)
+    detector.app = app
+    cast("Any", app).detector = detector
+    add_agent(app, "detect", [settings.topic("events")], detector.feed, keeps_chunks=True)
+
+    async def leave(*_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401 - the signal's
+        await detector.leave_all()
+
+    app.on_before_shutdown.connect(leave, weak=False)
+    return app
+
+
+def detector_of(app: App) -> "Detector":
+    """The detector of an app that `make_detect_app` made."""
+    detector: Detector = cast("Any", app).detector
+    return detector
+
+
+class Detector:
+    """Keeps one owner for each assigned partition.
+
+    Correctness does not rest on the group: two processes may believe that they own a partition, and the broker lets
+    only the one commit that started its writer last. The group decides who tries.
+    """
+
+    app: App
+
+    def __init__(self, settings: Settings, new_engine: NewEngine) -> None:
+        self.counters = DetectCounters()
+        self._settings = settings
+        self._new_engine = new_engine
+        self._owners: dict[int, PartitionOwner] = {}
+        self._taking_over: dict[int, asyncio.Task[None]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions that are worked on now."""
+        return sorted(self._owners)
+
+    async def feed(self, chunks: list[Chunk]) -> None:
+        """Hand chunks to their owners; without one they are dropped, since its first seek comes later."""
+        for chunk in chunks:
+            owner = self._owners.get(chunk.tp.partition)
+            if owner is None:
+                self._consumer.release(chunk)
+            else:
+                owner.feed(chunk)
+
+    async def on_assigned(self, assigned: frozenset[TP]) -> Mapping[TP, int]:
+        """Keep the owners of partitions that stay, let go of the others, begin to take over what is new.
+
+        A partition that stays needs no restore: had anybody else owned it in between, our writer would be fenced, and
+        the next commit would say so. The new ones stay paused: restoring may take longer than a rebalance may.
+        """
+        wanted = {tp.partition for tp in assigned}
+        for partition in sorted(self._taking_over.keys() - wanted):
+            self._taking_over.pop(partition).cancel()
+        for partition in sorted(self._owners.keys() - wanted):
+            self._in_background(self._owners.pop(partition).leave())
+        for owner in self._owners.values():
+            owner.forget_chunks()
+        for partition in sorted(wanted - self._owners.keys() - self._taking_over.keys()):
+            self._begin_take_over(partition)
+        return {owner.tp: owner.next_offset for owner in self._owners.values()}
+
+    async def leave_all(self) -> None:
+        """Finish what is being committed, and let go of every partition."""
+        for task in self._taking_over.values():
+            task.cancel()
+        owners, self._owners = list(self._owners.values()), {}
+        await asyncio.gather(*(owner.leave() for owner in owners), return_exceptions=True)
+        await asyncio.gather(*self._taking_over.values(), *self._background, return_exceptions=True)
+        self._taking_over.clear()
+
+    @property
+    def _consumer(self) -> ChunkConsumer:
+        return consumer_of(self.app)
+
+    def _begin_take_over(self, partition: int, *, after: PartitionOwner | None = None) -> None:
+        task = asyncio.create_task(self._take_over(partition, after), name=f"take-over-{partition}")
+        self._taking_over[partition] = task
+        task.add_done_callback(lambda done: self._take_over_ended(partition, done))
+
+    def _take_over_ended(self, partition: int, task: "asyncio.Task[None]") -> None:
+        if self._taking_over.get(partition) is task:
+            del self._taking_over[partition]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._crash(partition, error)
+
+    async def _take_over(self, partition: int, after: PartitionOwner | None) -> None:
+        """Try until the partition is ours, or is assigned to somebody else."""
+        if after is not None:
+            await after.leave()
+        tp = TP(self._settings.topic("events"), partition)
+        must_prove = after is not None
+        while tp in self._consumer.assignment() and not self.app.should_stop:
+            if not must_prove or await self._is_still_ours(tp, after):
+                owner = await self._try_take_over(partition)
+                if owner is not None and await self._install(owner):
+                    return
+            must_prove = True
+            await asyncio.sleep(_RETRY_PAUSE_S)
+
+    async def _is_still_ours(self, tp: TP, after: PartitionOwner | None) -> bool:
+        """Whether the group agrees: else two processes would fence each other for ever."""
+        if self.app.rebalancing:
+            return False
+        return await self._consumer.still_member(tp, after.next_offset if after is not None else 0)
+
+    async def _try_take_over(self, partition: int) -> PartitionOwner | None:
+        owner = PartitionOwner(self._settings, partition, self._consumer, self.counters)
+        taken = False
+        try:
+            await asyncio.wait_for(owner.take_over(self._new_engine), _TAKE_OVER_TIMEOUT_S)
+            taken = True
+        except (KafkaError, OSError, TimeoutError) as error:
+            if isinstance(error, _HOPELESS):
+                raise
+            log.warning(
+                "partition.take_over_failed", partition=partition, error=repr(error), retry_in_ms=int(_RETRY_PAUSE_S * 1000)
+            )
+        finally:
+            if not taken:
+                await owner.leave()
+        return owner if taken else None
+
+    async def _install(self, owner: PartitionOwner) -> bool:
+        """Let the records flow; false if the partition was taken away while it was restored."""
+        self._owners[owner.partition] = owner
+        if not await self._consumer.read_from(owner.tp, owner.next_offset):
+            self._owners.pop(owner.partition, None)
+            await owner.leave()
+            return False
+        owner.start().add_done_callback(lambda task: self._work_ended(owner, task))
+        return True
+
+    def _work_ended(self, owner: PartitionOwner, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is None or self._owners.get(owner.partition) is not owner:
+            return
+        del self._owners[owner.partition]
+        if isinstance(error, _HOPELESS) or not isinstance(error, (KafkaError, OSError, TimeoutError)):
+            self._in_background(owner.leave())
+            self._crash(owner.partition, error)
+            return
+        # Fenced does not mean "not ours": a process that slept may have its old partitions back, with a dead writer.
+        log.warning("partition.lost", partition=owner.partition, next_offset=owner.next_offset, error=repr(error))
+        self.counters.lost_partitions += 1
+        self._consumer.pause(owner.tp)
+        self._begin_take_over(owner.partition, after=owner)
+
+    def _crash(self, partition: int, error: BaseException) -> None:
+        log.error("partition.failed", partition=partition, error=repr(error), exc_info=error)
+        self._in_background(self.app.crash(error))
+
+    def _in_background(self, work: Any) -> None:  # noqa: ANN401 - any coroutine
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

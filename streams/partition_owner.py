@@ -1,0 +1,207 @@
+"""The owner of one log partition: takes it over, applies its records, commits what they led to."""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from faust.types import TP
+
+from detectors.decisions import Decisions
+from schemas.codec import encode
+from streams.dead_letters import dead_letter_row
+from streams.restore import NewEngine, first_offset, restore
+from streams.settings import Settings
+from streams.transactions import PartitionWriter, Place, Row
+from streams.transport import Chunk, ChunkConsumer
+
+_FINISH_TIMEOUT_S: Final = 4.0
+
+log = structlog.get_logger("churn.detect")
+
+
+@dataclass
+class DetectCounters:
+    """What detect has done since the process started, over all partitions; only ever added to."""
+
+    records: int = 0
+    transactions: int = 0
+    restored_records: int = 0
+    seeks_back: int = 0
+    lost_partitions: int = 0
+    alerts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By rule and state."""
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    """By reason."""
+
+
+class PartitionOwner:
+    """Exists for as long as the partition is ours. Any failure of `run` ends it: another one begins from the broker's truth."""
+
+    def __init__(self, settings: Settings, partition: int, consumer: ChunkConsumer, counters: DetectCounters) -> None:
+        self.partition = partition
+        self.tp = TP(settings.topic("events"), partition)
+        self.next_offset = 0
+        self._settings = settings
+        self._consumer = consumer
+        self._counters = counters
+        self._writer = PartitionWriter(settings, partition)
+        self._chunks: deque[Chunk] = deque()
+        self._arrived = asyncio.Event()
+        self._leaving = False
+        self._committed_s = time.monotonic()
+        self._position_is_ahead = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def take_over(self, new_engine: NewEngine) -> None:
+        """Fence whoever had the partition, then restore its state: in this order, so that nothing is added behind us.
+
+        Raises:
+            KafkaError: the broker did not answer, or somebody else took over at the same time.
+            LogGapError: the log does not go on where the state ends.
+        """
+        started_s = time.monotonic()
+        await self._writer.start()
+        restored = await restore(self._settings, self.partition, new_engine)
+        self._engine, self.next_offset = restored.engine, restored.next_offset
+        self._counters.restored_records += restored.records
+        log.info(
+            "partition.taken_over",
+            partition=self.partition,
+            next_offset=self.next_offset,
+            state_records=restored.records,
+            took_ms=round((time.monotonic() - started_s) * 1000),
+        )
+
+    def start(self) -> "asyncio.Task[None]":
+        """Work on what arrives, until `leave`; the task ends with the failure if there is one."""
+        self._task = asyncio.create_task(self._run(), name=f"detect-{self.partition}")
+        return self._task
+
+    def feed(self, chunk: Chunk) -> None:
+        """Records to be applied when the task comes to it."""
+        self._chunks.append(chunk)
+        self._arrived.set()
+
+    def forget_chunks(self) -> None:
+        """Drop what has not been applied: the consumer is sought to `next_offset`."""
+        while self._chunks:
+            self._consumer.release(self._chunks.popleft())
+
+    async def leave(self) -> None:
+        """Finish the transaction at work, if the broker answers in time, and let go."""
+        self._leaving = True
+        self._arrived.set()
+        if self._task is not None and not self._task.done():
+            await asyncio.wait({self._task}, timeout=_FINISH_TIMEOUT_S)
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await self._task
+        self.forget_chunks()
+        await self._writer.close()
+
+    async def _run(self) -> None:
+        while not self._leaving:
+            await self._wait_for_work()
+            await asyncio.sleep(self._gap_left_s())
+            if not self._leaving:
+                await self._work()
+
+    async def _wait_for_work(self) -> None:
+        """Until chunks are here, or only the position has to be committed."""
+        while not (self._chunks or self._leaving or self._position_is_due()):
+            self._arrived.clear()
+            timeout_s = self._settings.position_interval_ms / 1000 if self._position_is_ahead else None
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), timeout_s)
+
+    def _position_is_due(self) -> bool:
+        waited_ms = (time.monotonic() - self._committed_s) * 1000
+        return self._position_is_ahead and waited_ms >= self._settings.position_interval_ms
+
+    def _gap_left_s(self) -> float:
+        return max(0.0, self._committed_s + self._settings.min_transaction_gap_ms / 1000 - time.monotonic())
+
+    async def _work(self) -> None:
+        decisions, generation = Decisions(), None
+        applied = 0
+        while self._chunks and applied < self._settings.max_batch_records:
+            chunk = self._chunks.popleft()
+            before = self.next_offset
+            follows = self._apply(chunk, decisions)
+            self._consumer.release(chunk)
+            applied, generation = applied + self.next_offset - before, chunk.generation
+            if not follows:
+                await self._seek_back(chunk)
+                break
+        self._counters.records += applied
+        self._position_is_ahead |= applied > 0
+        await self._commit(decisions)
+        if generation is not None:
+            self._consumer.done(self.tp, self.next_offset, generation)  # for tools that look at the lag
+
+    def _apply(self, chunk: Chunk, decisions: Decisions) -> bool:
+        """Apply the records that follow the position; false if one does not, because those between are missing."""
+        engine = self._engine
+        for record in chunk.records:
+            if record.offset < self.next_offset:
+                continue
+            if record.offset > self.next_offset:
+                return False
+            if more := engine.apply_bytes(record.offset, record.value):
+                _add(decisions, more)
+            self.next_offset = record.offset + 1
+        return True
+
+    async def _seek_back(self, chunk: Chunk) -> None:
+        """Read the missing records again; never seen since the transport stamps what it fetches, and cheap to be sure of."""
+        self._counters.seeks_back += 1
+        log.warning(
+            "partition.sought_back", partition=self.partition, next_offset=self.next_offset, came=chunk.records[0].offset
+        )
+        self._consumer.pause(self.tp)
+        self.forget_chunks()
+        begin = (await self._consumer.earliest_offsets(self.tp))[self.tp]
+        self.next_offset = first_offset(self._settings, self.partition, self.next_offset, begin)
+        await self._consumer.read_from(self.tp, self.next_offset)
+
+    async def _commit(self, decisions: Decisions) -> None:
+        rows = _rows(self._settings, self.partition, decisions)
+        changes = self._engine.take_changes()
+        if not changes and (rows or self._position_is_due()):
+            changes = [self._engine.head_change()]
+        if not changes:
+            return
+        rows[Place(self._settings.topic("state"), self.partition)] = [Row(key, value) for key, value in changes]
+        self._committed_s = time.monotonic()
+        await self._writer.commit(rows)
+        self._position_is_ahead = False
+        self._counters.transactions += 1
+        self._counters.alerts.update((alert.rule, alert.state) for alert in decisions.alerts)
+        self._counters.dead_letters.update(letter.reason for letter in decisions.dead_letters)
+
+
+def _add(decisions: Decisions, more: Decisions) -> None:
+    decisions.alerts += more.alerts
+    decisions.shadow += more.shadow
+    decisions.risk += more.risk
+    decisions.lifecycle += more.lifecycle
+    decisions.examples += more.examples
+    decisions.dead_letters += more.dead_letters
+
+
+def _rows(settings: Settings, partition: int, decisions: Decisions) -> dict[Place, Sequence[Row]]:
+    """Each decision where its readers look for it: in the customer's partition, or in the only one that a topic has."""
+    rows: Mapping[Place, Sequence[Row]] = {
+        Place(settings.topic("alerts"), partition): [Row(x.alert_id.encode(), encode(x)) for x in decisions.alerts],
+        Place(settings.topic("shadow"), partition): [Row(x.alert_id.encode(), encode(x)) for x in decisions.shadow],
+        Place(settings.topic("risk"), partition): [Row(x.customer_id.encode(), encode(x)) for x in decisions.risk],
+        Place(settings.topic("lifecycle"), partition): [Row(x.customer_id.encode(), encode(x)) for x in decisions.lifecycle],
+        Place(settings.topic("examples"), 0): [Row(x.customer_id.encode(), encode(x)) for x in decisions.examples],
+        Place(settings.topic("deadletters"), 0): [dead_letter_row(x) for x in decisions.dead_letters],
+    }
+    return {place: written for place, written in rows.items() if written}
