@@ -1,0 +1,122 @@
+"""Laws of the engine that hold for any records: where batches end, crashes, ticks and order do not matter."""
+
+from collections.abc import Sequence
+
+from engine_run import EngineRun, absence, complaint, contact, order, rule_set, tick, tier, told_by
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.codec import Record, encode
+from schemas.events import AnyEvent
+from schemas.rules import AbsenceRule, CountRule
+
+DAYS = st.integers(0, 60)
+CUSTOMERS = st.sampled_from(["ann", "bob"])
+EVENTS = st.one_of(
+    st.builds(order, DAYS, CUSTOMERS),
+    st.builds(contact, DAYS, CUSTOMERS),
+    st.builds(complaint, DAYS, CUSTOMERS),
+    st.builds(tier, DAYS, st.sampled_from(["vip", "basic"]), CUSTOMERS),
+)
+RECORDS = st.lists(st.one_of(EVENTS, st.builds(tick, DAYS)), max_size=25)
+RULES = rule_set(
+    absence(9, for_by_tier={"vip": "P5D"}),
+    absence(id="cycle", for_="P12D", min_count=2),
+    AbsenceRule(id="unanswered", version="1", of=["order.placed"], after=["contact.made"], for_="P4D"),
+    AbsenceRule(
+        id="last", version="1", of=["order.placed"], after=["contact.made"], for_="P4D", restart=True, needs=["orders"]
+    ),
+    CountRule(id="burst", version="1", of=["ticket.opened"], at_least=2, within="P7D", cooldown="P3D"),
+)
+
+
+def decided_by(run: EngineRun) -> list[bytes]:
+    return [encode(alert) for alert in run.alerts]
+
+
+@given(RECORDS, st.sets(st.integers(0, 25)))
+def test_a_crash_anywhere_changes_nothing(records: Sequence[Record], crashes: set[int]) -> None:
+    undisturbed, crashed = EngineRun(RULES), EngineRun(RULES)
+    for place, record in enumerate(records):
+        undisturbed.feed(record)
+        crashed.feed(record)
+        if place in crashes:
+            crashed.restored()
+    assert decided_by(crashed) == decided_by(undisturbed)
+
+
+@given(RECORDS, st.sets(st.integers(0, 25)))
+def test_where_a_batch_ends_changes_no_state(records: Sequence[Record], borders: set[int]) -> None:
+    whole, cut = EngineRun(RULES), EngineRun(RULES)
+    state: dict[bytes, bytes | None] = {}
+    for place, record in enumerate(records):
+        whole.feed(record)
+        cut.feed(record)
+        if place in borders:
+            state.update(cut.engine.take_changes())
+    state.update([*cut.engine.take_changes(), cut.engine.head_change()])
+    assert state == dict([*whole.engine.take_changes(), whole.engine.head_change()])
+
+
+@given(RECORDS)
+def test_no_transition_is_told_twice(records: Sequence[Record]) -> None:
+    told = [(alert.alert_id, alert.sequence) for alert in EngineRun(RULES).feed(*records, tick(99)).alerts]
+    assert len(told) == len(set(told))
+
+
+@given(st.lists(EVENTS, max_size=20))
+def test_forwarding_everything_twice_changes_nothing(events: Sequence[AnyEvent]) -> None:
+    doubled = [event for event in events for _ in range(2)]
+    assert told_by(RULES, [*doubled, tick(99)]) == told_by(RULES, [*events, tick(99)])
+
+
+@given(st.lists(st.builds(order, DAYS), min_size=1, max_size=15), st.lists(DAYS, max_size=10))
+def test_silences_do_not_depend_on_how_often_the_clock_ticks(orders: Sequence[AnyEvent], days: Sequence[int]) -> None:
+    #  in order of time, with ticks in between or with one at the end
+    rules = rule_set(absence(9), absence(id="cycle", for_="P12D", min_count=2))
+    records: list[Record] = [*orders, *(tick(day) for day in days)]
+    ordered = sorted(records, key=lambda record: (record.at_ms, record.type != "tick"))
+    one_tick = told_by(rules, [*sorted(orders, key=lambda one: one.at_ms), tick(99)])
+    assert sorted(told_by(rules, [*ordered, tick(99)])) == sorted(one_tick)
+
+
+@given(
+    st.lists(st.builds(order, DAYS), max_size=12).flatmap(lambda orders: st.tuples(st.just(orders), st.permutations(orders)))
+)
+def test_silences_do_not_depend_on_the_order_of_arrival_ahead_of_the_clock(pair: tuple[list[AnyEvent], list[AnyEvent]]) -> None:
+    rules = rule_set(absence(9), absence(id="cycle", for_="P12D", min_count=2, max_count=4))
+    orders, shuffled = pair
+    in_order = sorted(orders, key=lambda one: one.at_ms)
+    assert sorted(told_by(rules, [*shuffled, tick(99)])) == sorted(told_by(rules, [*in_order, tick(99)]))
+
+
+@given(st.lists(st.integers(0, 80), min_size=1, max_size=15), st.integers(1, 20), st.integers(1, 90))
+def test_silences_equal_their_definition(days: list[int], length: int, until: int) -> None:
+    instants = sorted({day for day in days if day <= until})
+    expected = []
+    for start, following in zip(instants, [*instants[1:], None], strict=False):
+        due = start + length
+        if due <= until and (following is None or following >= due):
+            expected.append(f"opened@{due}")
+            if following is not None:
+                expected.append(f"resolved@{following}")
+    told = told_by(rule_set(absence(length)), [*(order(day) for day in days if day <= until), tick(until)])
+    assert sorted(told) == sorted(expected)
+
+
+@given(st.lists(st.integers(0, 60), max_size=12), st.integers(2, 4), st.integers(1, 12))
+def test_bursts_open_where_their_definition_says(days: list[int], needed: int, within: int) -> None:
+    #  in order of time, and the clock follows each event
+    ordered, opened = sorted(days), []
+    open_until: float | None = None
+    for place, day in enumerate(ordered):
+        if open_until is not None and day > open_until:
+            open_until = None
+        inside = [earlier for earlier in ordered[: place + 1] if day - within < earlier <= day]
+        if len(inside) >= needed:
+            if open_until is None:
+                opened.append(f"opened@{day}")
+            open_until = inside[-needed] + within
+    rules = rule_set(CountRule(id="b", version="1", of=["ticket.opened"], at_least=needed, within=f"P{within}D"))
+    records = [record for day in ordered for record in (tick(day), complaint(day))]
+    assert [told for told in told_by(rules, records) if told.startswith("opened")] == opened
