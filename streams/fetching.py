@@ -29,6 +29,19 @@ class Fetched:
                 yield tp, records
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where the consumer is in a partition, and where that ended when it was last fetched."""
+
+    position: int
+    """Next offset that a fetch hands out."""
+    end: int
+    fetched_ms: int
+    """When the broker last answered, by this machine's clock."""
+    partitions: int
+    """How many the topic has."""
+
+
 class ChunkThread(driver.AIOKafkaConsumerThread):
     """`epochs` counts the seeks of each partition. It is written in this thread alone.
 
@@ -93,6 +106,21 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         offsets: Mapping[TP, int] = await consumer.seek_to_committed() if consumer.assignment() else {}
         self._sought(consumer.assignment())
         return offsets
+
+    async def positions(self) -> Mapping[TP, Position]:
+        """Of the assigned partitions that have been fetched since their seek."""
+        positions: Mapping[TP, Position] = await self.call_thread(self._positions)
+        return positions
+
+    async def _positions(self) -> Mapping[TP, Position]:
+        consumer = self._ensure_consumer()
+        found = {}
+        for tp in consumer.assignment():
+            state = consumer._subscription.subscription.assignment.state_value(tp)
+            if state.has_valid_position and state.highwater is not None:
+                count = len(consumer.partitions_for_topic(tp.topic) or ())
+                found[TP(*tp)] = Position(state.position, state.highwater, state.timestamp, count)
+        return found
 
     async def try_commit(self, offsets: Mapping[TP, int]) -> bool:
         """Commit offsets of partitions that are all ours; true if the broker took them."""

@@ -21,7 +21,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from streams.fetching import ChunkThread
+from streams.fetching import ChunkThread, Position
 
 _COMMIT_BEFORE_REVOKE_S = 2.0
 _FETCH_TIMEOUT_S = 0.5
@@ -101,6 +101,14 @@ class ChunkConsumer(driver.Consumer):
         if chunk.generation == self.app.consumer_generation_id:
             self._backlog[chunk.tp] = max(0, self._backlog.get(chunk.tp, 0) - len(chunk.records))
             self._changed.set()
+
+    def held(self, tp: TP) -> int:
+        """Records of a partition that were handed over and not released yet."""
+        return self._backlog.get(tp, 0)
+
+    async def positions(self) -> Mapping[TP, Position]:
+        """Where the assigned partitions are read, and where they end; one that was not fetched yet is left out."""
+        return await self._thread.positions()
 
     async def read_from(self, tp: TP, offset: int) -> bool:
         """Go on reading a partition at an offset, and resume it if it was paused; false if it is not ours (any more)."""

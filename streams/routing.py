@@ -1,0 +1,161 @@
+"""What becomes of a source record: events for the log, or a dead letter. A pure function of the record."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, Protocol
+
+import msgspec
+import orjson
+from aiokafka.partitioner import murmur2
+
+from schemas.codec import Record, convert_record, decode_line, encode
+from schemas.decisions import DeadLetter
+from schemas.errors import ContractError
+from schemas.events import Event, SourcePosition
+from schemas.instants import MAX_INSTANT_MS, format_instant
+from streams.sources import Source
+
+WATERMARK_HEADER: Final = "churn-watermark"
+"""A record without a value and with this header promises: no event older than this follows in its partition."""
+
+MAX_VALUE_BYTES: Final = 900_000
+"""Of a source record, and of an event as it is written: with its frame it fits into a topic with the usual limit of 1 MiB."""
+
+_MESSAGE_CHARACTERS: Final = 500
+_MAX_INSTANT_DIGITS: Final = len(str(MAX_INSTANT_MS))
+_REMEMBERED_KEYS: Final = 65_536
+
+Translate = Callable[[dict[str, Any]], list[dict[str, Any]]]
+"""Makes events, as plain objects, of a row; it raises ContractError for a row that it cannot read."""
+
+
+class SourceRecord(Protocol):
+    """What is looked at of a record, as aiokafka hands it out."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    """The broker's time if the topic keeps it, else the producer's, within what the broker lets pass; below 0: none."""
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How records of a source are read."""
+
+    source: Source
+    partitions: int
+    """Of the log."""
+    translate: Translate | None = None
+    """None: a record is one event."""
+    max_ahead_ms: int | None = None
+    """How far an event may be ahead of its record's timestamp; None: time is what the events say."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A record of `churn.events` to be written."""
+
+    partition: int
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """What goes into the log; nothing, for a watermark and for a row of which the mapping makes no event."""
+
+    records: tuple[LogRecord, ...] = ()
+    max_event_ms: int | None = None
+    clamped: int = 0
+    """Events that were a little ahead and got the time of their record."""
+
+
+def route(record: SourceRecord, terms: Terms) -> Forward | DeadLetter:
+    """All events of a record, or, if one of them is bad, a dead letter in place of all: mended, it can be sent again whole."""
+    try:
+        return _forward(record, terms)
+    except ContractError as error:
+        return DeadLetter(
+            value=record.value or b"",
+            reason=error.code,
+            message=error.message[:_MESSAGE_CHARACTERS],
+            stage="ingest",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+        )
+
+
+@lru_cache(_REMEMBERED_KEYS)
+def log_partition(key: bytes, partitions: int) -> int:
+    """The partition of a customer: where any Kafka client puts a record with this key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def _forward(record: SourceRecord, terms: Terms) -> Forward:
+    if record.value is None:
+        return Forward(max_event_ms=_watermark_ms(record.headers))
+    if len(record.value) > MAX_VALUE_BYTES:
+        raise ContractError("too_large", f"the record has {len(record.value)} bytes: at most {MAX_VALUE_BYTES} are taken")
+    events = [_checked(event) for event in _events(record.value, terms.translate)]
+    written: list[LogRecord] = []
+    max_event_ms: int | None = None
+    clamped = 0
+    for index, event in enumerate(events):
+        at_ms = _not_ahead(event.at_ms, record.timestamp, terms.max_ahead_ms)
+        clamped += at_ms < event.at_ms
+        max_event_ms = at_ms if max_event_ms is None else max(at_ms, max_event_ms)
+        src = SourcePosition(record.topic, terms.source.epoch, record.partition, record.offset, index)
+        written.append(_log_record(msgspec.structs.replace(event, at_ms=at_ms, src=src), terms.partitions))
+    return Forward(tuple(written), max_event_ms, clamped)
+
+
+def _events(value: bytes, translate: Translate | None) -> list[Record]:
+    if translate is None:
+        return [decode_line(value)]
+    try:
+        row = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        row = decode_line(value)  # it names the fault in the same words as everywhere
+    if not isinstance(row, dict):
+        raise ContractError("not_an_object", "a mapping reads JSON objects, and the record is something else")
+    return [convert_record(event) for event in translate(row)]
+
+
+def _checked(record: Record) -> Event:
+    if not isinstance(record, Event):
+        raise ContractError("control_type", f"{record.type} is a control record: only the clock writes those")
+    return record
+
+
+def _not_ahead(at_ms: int, timestamp_ms: int, max_ahead_ms: int | None) -> int:
+    if max_ahead_ms is None or timestamp_ms < 0 or at_ms <= timestamp_ms:
+        return at_ms
+    if at_ms - timestamp_ms > max_ahead_ms:
+        raise ContractError(
+            "too_far_ahead",
+            f"`at_ms` is {format_instant(at_ms)}, over {max_ahead_ms} ms after its record ({format_instant(timestamp_ms)})",
+        )
+    return timestamp_ms
+
+
+def _log_record(event: Event, partitions: int) -> LogRecord:
+    value = encode(event)
+    if len(value) > MAX_VALUE_BYTES:
+        raise ContractError("too_large", f"the event has {len(value)} bytes: at most {MAX_VALUE_BYTES} are taken")
+    key = event.customer_id.encode()
+    return LogRecord(log_partition(key, partitions), key, value)
+
+
+def _watermark_ms(headers: Sequence[tuple[str, bytes]]) -> int:
+    found: Mapping[str, bytes] = dict(headers)
+    text = found.get(WATERMARK_HEADER)
+    if text is None:
+        raise ContractError("no_value", f"the record has no value, and no header {WATERMARK_HEADER} that would explain it")
+    if not text.isdigit() or len(text) > _MAX_INSTANT_DIGITS or int(text) > MAX_INSTANT_MS:
+        raise ContractError("bad_watermark", f"the header {WATERMARK_HEADER} is {text[:40]!r}: milliseconds are wanted")
+    return int(text)

@@ -1,0 +1,91 @@
+"""What is in a topic now, read outside any consumer group."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaTimeoutError
+from aiokafka.structs import ConsumerRecord, TopicPartition
+
+from schemas.codec import decode_record
+from schemas.control import Tick
+from schemas.errors import ContractError
+from streams.settings import Settings
+
+_POLL_TIMEOUT_MS: Final = 200
+_STALLED_AFTER_S: Final = 30.0
+_FIRST_WINDOW: Final = 64
+_WINDOW_GROWTH: Final = 8
+
+
+@contextlib.asynccontextmanager
+async def reader(settings: Settings) -> AsyncIterator[Any]:
+    """A consumer without a group and without partitions."""
+    consumer: Any = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def read_to_end(consumer: Any, tp: TopicPartition, start: int = 0) -> list[ConsumerRecord]:  # noqa: ANN401
+    """The records of a partition from `start` (or where it begins) to its end of now; the consumer stays behind them.
+
+    Raises:
+        KafkaTimeoutError: the broker did not answer for too long.
+    """
+    consumer.assign([tp])
+    begin, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
+    consumer.seek(tp, max(begin, start))
+    found: list[ConsumerRecord] = []
+    progress_s = time.monotonic()
+    while await consumer.position(tp) < end:
+        records = (await consumer.getmany(tp, timeout_ms=_POLL_TIMEOUT_MS)).get(tp, [])
+        if records:
+            found += records
+            progress_s = time.monotonic()
+        elif time.monotonic() - progress_s > _STALLED_AFTER_S:
+            raise KafkaTimeoutError(f"reading {tp.topic}/{tp.partition} stalled before offset {end}")
+    return found
+
+
+async def last_ticks(settings: Settings) -> list[Tick]:
+    """The last tick of each partition of the log that has one, found by looking back in growing steps."""
+    async with reader(settings) as consumer:
+        found = [
+            await _last_tick(consumer, TopicPartition(settings.topic("events"), partition))
+            for partition in range(settings.partitions)
+        ]
+    return [tick for tick in found if tick is not None]
+
+
+async def _last_tick(consumer: Any, tp: TopicPartition) -> Tick | None:  # noqa: ANN401
+    begin, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
+    window = _FIRST_WINDOW
+    while True:
+        start = max(begin, end - window)
+        for record in reversed(await read_to_end(consumer, tp, start)):
+            tick = _as_tick(record)
+            if tick is not None:
+                return tick
+        if start == begin:
+            return None
+        window *= _WINDOW_GROWTH
+
+
+def _as_tick(record: ConsumerRecord) -> Tick | None:
+    if record.key is not None or record.value is None:  # control records have no key
+        return None
+    try:
+        found = decode_record(record.value)
+    except ContractError:
+        return None
+    return found if isinstance(found, Tick) else None
