@@ -17,7 +17,7 @@ _STALLED_AFTER_S: Final = 30.0
 _FETCH_BYTES: Final = 4 << 20
 _POLL_RECORDS: Final = 10_000
 
-NewEngine = Callable[[int], PartitionEngine]
+NewEngine = Callable[[int, str], PartitionEngine]
 
 
 class LogGapError(RuntimeError):
@@ -52,7 +52,7 @@ async def restore(settings: Settings, partition: int, new_engine: NewEngine = Pa
     )
     await consumer.start()
     try:
-        engine = new_engine(partition)
+        engine = new_engine(partition, settings.topic("events"))
         records = await _load(consumer, TopicPartition(settings.topic("state"), partition), engine)
         engine.restored()
         log = TopicPartition(settings.topic("events"), partition)
