@@ -112,14 +112,16 @@ class Reviews:
         labels = customer.labels
         reviewed_ms = customer.first_ms if labels.reviewed_ms is None else labels.reviewed_ms
         review_ms = next_review_ms(customer.id, reviewed_ms)
-        return min(review_ms, labels.pending[0].due_ms) if labels.pending else review_ms
+        return min([review_ms, *(pending.due_ms for pending in labels.pending)])
 
     def on_due(self, customer: Customer, due_ms: int, store: PendingStore) -> list[ExampleRecord]:
         """The reviews' now has reached `wake_ms`: release what is due, then hold the review, if it is one."""
         labels = customer.labels
         released = []
-        while labels.pending and labels.pending[0].due_ms <= due_ms:
-            example = self._released(customer, labels.pending.pop(0), store)
+        due = sorted((pending for pending in labels.pending if pending.due_ms <= due_ms), key=lambda pending: pending.due_ms)
+        for pending in due:
+            labels.pending.remove(pending)
+            example = self._released(customer, pending, store)
             if example is not None:
                 released.append(example)
         if next_review_ms(customer.id, due_ms - 1) == due_ms:

@@ -85,5 +85,7 @@ class LifecycleState(msgspec.Struct, array_like=True):
     cause: str = ""
     active_ms: int | None = None
     """The last activity that the clock has passed."""
+    returned: bool = False
+    """There was more than one."""
     ahead: list[Turn] = []
     """By time."""

@@ -1,7 +1,7 @@
 """The scoring part of a risk model, as it is published to every partition."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -22,11 +22,16 @@ class ModelQuality(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A standardised logistic regression: p = 1 / (1 + exp(-(intercept + sum(w * (x - mean) / scale))))."""
+    """A standardised logistic regression: p = 1 / (1 + exp(-(intercept + sum(w * (x - mean) / scale)))).
+
+    Each x is a feature after `transform`.
+    """
 
     name: Id
     features: list[Id]
     """Names, in the order of the three lists below."""
+    transform: Literal["identity", "signed_log"] = "identity"
+    """`signed_log`: sign(x) log(1 + |x|)."""
     mean: list[Number]
     scale: list[Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]]
     """Standard deviations; a feature that never varied has 0 and counts for nothing."""

@@ -1,0 +1,169 @@
+"""From features to a risk: plain floats, the same in every partition and every replay."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from detectors.features import NAMES, by_name
+from detectors.risk_state import Basis, RiskState
+from detectors.state import Customer
+from schemas.decisions import Band, RiskReason, RiskRecord
+from schemas.errors import ContractError
+from schemas.instants import exact_ms
+from schemas.models import ModelDocument
+from schemas.rules import Bands, RuleSet, Severity
+
+MOVED_BY: Final = 0.05
+"""A probability that differs this much from the last one sent is news."""
+MAX_REASONS: Final = 5
+_LEAST_CONTRIBUTION: Final = 0.01
+"""In log odds: what adds less is no reason."""
+_SEVERE: Final = frozenset[Severity]({"high", "critical"})
+
+
+class Scorer:
+    """A published model, made ready: each feature in one multiplication and one addition."""
+
+    def __init__(self, document: ModelDocument, version: str) -> None:
+        self.document = document
+        self.version = version
+        self._log = document.transform == "signed_log"
+        self._terms: list[tuple[int, float, float, float]] = []
+        for name, mean, scale, weight in zip(document.features, document.mean, document.scale, document.weights, strict=True):
+            if scale > 0:  # one that never varied says nothing
+                self._terms.append((NAMES.index(name), mean, scale, weight))
+
+    @classmethod
+    def of(cls, document: ModelDocument, version: str) -> Self:
+        """Make a model ready.
+
+        Raises:
+            ContractError: it needs a feature that this release does not have, or a number in it is not finite.
+        """
+        unknown = [name for name in document.features if name not in NAMES]
+        if unknown:
+            raise ContractError("bad_model", f"the model needs the feature {unknown[0]!r}, which this release does not have")
+        numbers = [document.intercept, *document.mean, *document.scale, *document.weights]
+        if not all(math.isfinite(number) for number in numbers):
+            raise ContractError("bad_model", "a weight, mean or scale of the model is not a finite number")
+        return cls(document, version)
+
+    def may_decide(self, horizon_ms: int) -> bool:
+        """Whether it has learned enough, and for the same horizon."""
+        return self.document.usable and self.document.horizon_ms == horizon_ms
+
+    def probability(self, values: Sequence[float]) -> float:
+        """Of churn within the horizon, for features in the order of the table."""
+        total = sum(contribution for _, contribution in self._contributions(values))
+        return sigmoid(total + self.document.intercept)
+
+    def reasons(self, values: Sequence[float]) -> list[RiskReason]:
+        """What raises the log odds above those of the average customer, the most first."""
+        raising = [(place, added) for place, added in self._contributions(values) if added >= _LEAST_CONTRIBUTION]
+        raising.sort(key=lambda term: (-term[1], term[0]))
+        return [
+            RiskReason(feature=NAMES[place], value=values[place], contribution=added) for place, added in raising[:MAX_REASONS]
+        ]
+
+    def _contributions(self, values: Sequence[float]) -> list[tuple[int, float]]:
+        return [
+            (place, weight * ((signed_log(values[place]) if self._log else values[place]) - mean) / scale)
+            for place, mean, scale, weight in self._terms
+        ]
+
+
+def signed_log(value: float) -> float:
+    """Brings counts and amounts of any size near each other: sign(x) log(1 + |x|)."""
+    return math.copysign(math.log1p(abs(value)), value)
+
+
+def sigmoid(log_odds: float) -> float:
+    """The probability that belongs to some log odds; finite for any of them."""
+    if log_odds >= 0:
+        return 1.0 / (1.0 + math.exp(-min(log_odds, 700.0)))
+    odds = math.exp(max(log_odds, -700.0))
+    return odds / (1.0 + odds)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What one look found."""
+
+    at_ms: int
+    band: Band
+    basis: Basis
+    values: tuple[float, ...]
+    probability: float | None = None
+    reasons: tuple[RiskReason, ...] = ()
+    model: str | None = None
+
+
+class RiskPolicy:
+    """How a rule set wants risk to be told.
+
+    Args:
+        bands: lower limits.
+        horizon_ms: of the churn that the model must predict.
+    """
+
+    def __init__(self, bands: Bands, horizon_ms: int) -> None:
+        self._bands = bands
+        self._horizon_ms = horizon_ms
+
+    @classmethod
+    def of(cls, rule_set: RuleSet) -> Self | None:
+        """The policy of a rule set; None without a `churn` section: there is no risk to speak of."""
+        return None if rule_set.churn is None else cls(rule_set.bands, exact_ms(rule_set.churn.horizon))
+
+    def assess(
+        self, values: tuple[float, ...], at_ms: int, scorer: Scorer | None, open_severities: Iterable[Severity]
+    ) -> Assessment:
+        """Look at a customer: by the model if it may decide, else by the alerts that are open."""
+        if scorer is None or not scorer.may_decide(self._horizon_ms):
+            return Assessment(at_ms, _band_of_alerts(open_severities), "rules", values)
+        probability = scorer.probability(values)
+        band, reasons = self._band_of(probability), tuple(scorer.reasons(values))
+        return Assessment(at_ms, band, "model", values, probability, reasons, scorer.version)
+
+    def tell(self, customer: Customer, found: Assessment) -> RiskRecord | None:
+        """The record of a look, if it is news; the customer then remembers it as told."""
+        told = customer.risk
+        if told.sequence > 0 and not _is_news(told, found):
+            return None
+        told = customer.risk = RiskState(told.sequence + 1, found.probability, found.band, found.basis)
+        return RiskRecord(
+            customer_id=customer.id,
+            sequence=told.sequence,
+            at_ms=found.at_ms,
+            probability=found.probability,
+            band=found.band,
+            basis=found.basis,
+            reasons=list(found.reasons),
+            features=by_name(found.values),
+            model=found.model,
+        )
+
+    def _band_of(self, probability: float) -> Band:
+        limits: tuple[tuple[float, Band], ...] = (
+            (self._bands.critical, "critical"),
+            (self._bands.high, "high"),
+            (self._bands.elevated, "elevated"),
+        )
+        return next((band for limit, band in limits if probability >= limit), "low")
+
+
+def _band_of_alerts(open_severities: Iterable[Severity]) -> Band:
+    """Rules never say `critical`: that word is the model's."""
+    severities = list(open_severities)
+    if any(severity in _SEVERE for severity in severities):
+        return "high"
+    return "elevated" if severities else "low"
+
+
+def _is_news(told: RiskState, found: Assessment) -> bool:
+    if (told.band, told.basis) != (found.band, found.basis):
+        return True
+    if told.probability is None or found.probability is None:
+        return told.probability is not found.probability
+    return abs(found.probability - told.probability) >= MOVED_BY
