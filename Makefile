@@ -1,0 +1,73 @@
+# Every job of the project by one name. On a machine with Python 3.11 to 3.13 and make, `make demo` is enough.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The interpreter that makes .venv: `make PYTHON=python3.12 install`.
+PYTHON ?= $(or $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name)))),python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTHONS := 3.11 3.12 3.13
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+# The tests that are about a broker; --durations shows where the time goes.
+BROKER_TESTS := -m kafka --durations=10
+
+.PHONY: help install check format check-pythons test test-kafka demo golden bench requirements clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## .venv with everything that is pinned, and the command churnwatch in it
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@command -v "$(PYTHON)" >/dev/null || { echo "churnwatch needs Python 3.11, 3.12 or 3.13: none was found; install one, or name it: make PYTHON=/path/to/python3 $(or $(MAKECMDGOALS),install)" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "churnwatch needs Python 3.11, 3.12 or 3.13 and $(PYTHON) is $$("$(PYTHON)" --version 2>&1); name another: make PYTHON=python3.12 $(or $(MAKECMDGOALS),install)" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) comes without venv; on Debian and Ubuntu: apt-get install python3-venv, then make again" >&2; exit 2; }
+	@echo "installing into $(VENV) with $$("$(PYTHON)" --version); once, it takes a minute or two" >&2
+	@[ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || "$(PYTHON)" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+check: $(STAMP) ## formatting, lint, types, who imports whom, JSON Schemas
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit/test_json_schema.py
+
+format: $(STAMP) ## write the code as `make check` wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check-pythons: $(STAMP) ## for each Python: there are wheels for everything, and the types hold
+	@for version in $(PYTHONS); do \
+		echo "Python $$version"; \
+		$(BIN)/uv pip compile --quiet --python-version $$version --only-binary :all: --no-header --no-annotate \
+			--constraint requirements-dev.txt --all-extras --group dev --output-file $(VENV)/resolved-$$version.txt pyproject.toml; \
+		$(BIN)/mypy --python-version $$version; \
+	done
+
+test: $(STAMP) ## every test; what needs a broker runs on the development broker
+	$(BIN)/python -m pytest --durations=10
+
+test-kafka: $(STAMP) ## what needs a broker, on Apache Kafka: that of CHURN_BOOTSTRAP, or one that the run starts (Java, Maven)
+	CHURN_KAFKA=1 $(BIN)/python -m pytest $(BROKER_TESTS)
+
+demo: $(STAMP) ## a simulated shop, all agents, a broker and a Valkey for the minute it takes
+	@$(BIN)/churnwatch demo
+
+golden: $(STAMP) ## write the golden stories anew; read the difference before it is committed
+	$(BIN)/python -m pytest -q tests/golden --rewrite-golden
+
+bench: $(STAMP) ## the benchmarks; they report numbers and assert none
+	$(BIN)/python -m pytest -q -s tests/benchmarks --override-ini 'python_files=bench_*.py'
+
+requirements: $(STAMP) ## pin anew what pyproject.toml asks for
+	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --all-extras --group dev --output-file requirements-dev.txt
+
+clean: ## remove what was made here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
