@@ -1,0 +1,213 @@
+"""The rules file: YAML in, a validated rule set out, or every fault of the file at once.
+
+The one reader of the format that `deploy/rules/example.yaml` shows. What a later release builds is refused by name.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import msgspec
+
+from detectors.predicates import event_types
+from schemas.instants import exact_ms
+from schemas.rules import DEFAULT_FEEDS, NO_TIME, Bands, Feed, Lifecycle, RuleSet, Severity
+from streams.rules_calendars import read_calendar
+from streams.rules_common import Names, event_type
+from streams.rules_kinds import read_rule
+from streams.rules_values import (
+    Field,
+    exact_duration,
+    list_of,
+    mapping_of,
+    name,
+    number,
+    one_of,
+    read_fields,
+    time_zone,
+)
+from streams.yaml_nodes import Entries, Fault, Items, Node, Place, Refused, Scalar, read_yaml, shown
+
+_LATER: Final = ("freeze",)
+_LATER_DEFAULTS: Final = ("ack_by", "expire_after")
+
+
+class RulesFileError(ValueError):
+    """A rules file that cannot be used; its text has one line for every fault, in the order of the file."""
+
+    def __init__(self, path: str, faults: list[Fault]) -> None:
+        self.path = path
+        self.faults = sorted(set(faults))
+        count = len(self.faults)
+        heading = f"{path} has {'a fault' if count == 1 else f'{count} faults'}:"
+        super().__init__("\n".join([heading, *(f"  {fault}" for fault in self.faults)]))
+
+
+def load_rules(path: Path | str) -> RuleSet:
+    """The rule set of a file.
+
+    Raises:
+        RulesFileError: with all faults.
+        OSError: the file cannot be read.
+    """
+    return parse_rules(Path(path).read_bytes(), str(path))
+
+
+def parse_rules(content: bytes, path: str = "rules") -> RuleSet:
+    """The rule set of a file's content; `path` only names it in messages.
+
+    Raises:
+        RulesFileError: with all faults.
+    """
+    place = Place([])
+    root = read_yaml(content, place)
+    document = place.take(_document, root) if root is not None else None
+    if place.faults:
+        raise RulesFileError(path, place.faults)
+    return msgspec.convert(document, RuleSet)
+
+
+def _document(root: Node, place: Place) -> dict[str, Any]:
+    if not isinstance(root, Entries):
+        raise Refused(root.line, f"{shown(root)} stands here; a rules file is a mapping with `version`, `tenant` and `rules`")
+    rule_ids = _rule_ids(root.entries.get("rules"), place)
+    document = read_fields(root, place, _sections(rule_ids), _LATER)
+    names = Names(
+        version=document.get("version", ""),
+        time_zone=document.get("time_zone", "UTC"),
+        severity=document.pop("defaults", {}).get("severity"),
+        feeds=_feeds_known(root, document, place),
+        teams=tuple(document.get("teams", ())),
+        calendars=_keys(root.entries.get("calendars")),
+        rules=rule_ids,
+        has_churn="churn" in root.key_lines,
+    )
+    document["rules"] = _rules(root.entries.get("rules"), place.at("rules"), names)
+    return document
+
+
+def _sections(rule_ids: tuple[str, ...]) -> dict[str, Field]:
+    return {
+        "version": Field(name, required=True),
+        "tenant": Field(name, required=True),
+        "time_zone": Field(time_zone),
+        "churn": Field(_churn),
+        "feeds": Field(_feeds),
+        "lifecycle": Field(lambda node, place: _lifecycle(node, place, rule_ids)),
+        "bands": Field(_bands),
+        "teams": Field(mapping_of(list_of(name, 1))),
+        "defaults": Field(_defaults),
+        "calendars": Field(mapping_of(read_calendar)),
+        "rules": Field(_skipped, required=True),
+    }
+
+
+def _skipped(_node: Node, _place: Place) -> None:
+    """The rules are read last, once it is known what they may name."""
+
+
+def _rules(node: Node | None, place: Place, names: Names) -> list[dict[str, Any]]:
+    if node is None:
+        return []
+    if not isinstance(node, Items):
+        place.refuse(node.line, f"{shown(node)} stands here; a list of rules is wanted, each beginning with `- id:`")
+        return []
+    read: list[dict[str, Any]] = []
+    for i, item in enumerate(node.items):
+        at_rule = place.item(_id_of(item) or i)
+        rule = at_rule.take(lambda rule_node, rule_place: read_rule(rule_node, rule_place, names), item)
+        if rule is not None:
+            read.append(rule)
+    return read
+
+
+def _rule_ids(node: Node | None, place: Place) -> tuple[str, ...]:
+    """The ids of all rules, built or not; one that stands twice is a fault."""
+    lines: dict[str, int] = {}
+    for item in node.items if isinstance(node, Items) else ():
+        found = _id_of(item)
+        if found is None or not isinstance(item, Entries):
+            continue
+        line = item.key_lines["id"]
+        if found in lines:
+            place.at("rules").item(found).refuse(line, f"the id {found!r} stands in line {lines[found]} already")
+        lines.setdefault(found, line)
+    return tuple(lines)
+
+
+def _id_of(node: Node) -> str | None:
+    found = node.entries.get("id") if isinstance(node, Entries) else None
+    return found.text if isinstance(found, Scalar) and found.text else None
+
+
+def _keys(node: Node | None) -> tuple[str, ...]:
+    return tuple(node.entries) if isinstance(node, Entries) else ()
+
+
+def _churn(node: Node, place: Place) -> dict[str, Any]:
+    types = list_of(event_type, 1)
+    return read_fields(node, place, {"horizon": Field(exact_duration), "of": Field(types), "or": Field(types)})
+
+
+def _feeds(node: Node, place: Place) -> dict[str, Any]:
+    return dict(mapping_of(_feed)(node, place))
+
+
+def _feed(node: Node, place: Place) -> dict[str, Any]:
+    return read_fields(node, place, {"types": Field(list_of(event_type, 1), required=True), "lateness": Field(_lateness)})
+
+
+def _lateness(node: Node, place: Place) -> str:
+    return NO_TIME if isinstance(node, Scalar) and node.text == NO_TIME else exact_duration(node, place)
+
+
+def _feeds_known(root: Entries, document: dict[str, Any], place: Place) -> Mapping[str, Feed] | None:
+    """The feeds that rules may name; None if that cannot be said. A type that two feeds deliver is a fault."""
+    if "feeds" not in root.key_lines:
+        return DEFAULT_FEEDS
+    here = place.at("feeds")
+    if any(fault.place.startswith(here.path) for fault in place.faults):
+        return None
+    feeds = {feed: Feed(**fields) for feed, fields in document["feeds"].items()}
+    owners: dict[str, str] = {}
+    section = root.entries["feeds"]
+    for feed, known in feeds.items():
+        for event in sorted(event_types(known.types)):
+            if event in owners and isinstance(section, Entries):
+                here.at(feed).refuse(section.key_lines[feed], f"the feed `{owners[event]}` delivers {event!r} already")
+            owners.setdefault(event, feed)
+    return feeds
+
+
+def _lifecycle(node: Node, place: Place, rule_ids: tuple[str, ...]) -> dict[str, Any]:
+    found = read_fields(
+        node,
+        place,
+        {
+            "silent_after": Field(exact_duration),
+            "churned_after": Field(exact_duration),
+            "high_risk_above": Field(number(0, 1)),
+            "high_risk_clear": Field(number(0, 1)),
+            "high_risk_rules": Field(list_of(one_of(rule_ids, "a rule of this file"))),
+        },
+    )
+    limits = msgspec.convert(found, Lifecycle)
+    if limits.high_risk_clear > limits.high_risk_above:
+        place.refuse(
+            node.line, f"high_risk_clear {limits.high_risk_clear:g} is above high_risk_above {limits.high_risk_above:g}"
+        )
+    if exact_ms(limits.silent_after) >= exact_ms(limits.churned_after):
+        place.refuse(node.line, f"silent_after {limits.silent_after} is not below churned_after {limits.churned_after}")
+    return found
+
+
+def _bands(node: Node, place: Place) -> dict[str, Any]:
+    found = read_fields(node, place, {key: Field(number(0, 1, or_least=False)) for key in ("elevated", "high", "critical")})
+    limits = msgspec.convert(found, Bands)
+    if not limits.elevated < limits.high < limits.critical:
+        place.refuse(node.line, f"the limits {limits.elevated:g}, {limits.high:g}, {limits.critical:g} do not ascend")
+    return found
+
+
+def _defaults(node: Node, place: Place) -> dict[str, Any]:
+    return read_fields(node, place, {"severity": Field(one_of(get_args(Severity), "a severity"))}, _LATER_DEFAULTS)
