@@ -14,6 +14,7 @@ CODES: Final[Mapping[str, str]] = {
     "bad_field": "a field of the wrong type, or outside what it may be",
     "bad_holidays": "a country or year whose public holidays are not known",
     "bad_json": "not JSON, or nested too deeply",
+    "bad_model": "a model whose lists do not fit together, or that this release cannot score",
     "bad_number": "a number that is not finite",
     "bad_predicate": "an expression that does not compile, or names what is not there",
     "bad_time": "no time, or one before 1970 or after 9999",
