@@ -39,6 +39,16 @@ def expand_holidays(country: str, years: Iterable[int]) -> tuple[list[str], list
     return sorted(map(str, days_off)), sorted(map(str, worked))
 
 
+def known_years(country: str) -> range:
+    """The years for which the library can compute a country's holidays.
+
+    Raises:
+        ContractError: a country or part that the library does not have.
+    """
+    found = _holidays_of(country, ())
+    return range(found.start_year, found.end_year + 1)
+
+
 def published_until(country: str) -> int | None:
     """The last year whose exchanges of working days the library holds; None where none are made.
 

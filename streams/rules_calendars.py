@@ -6,12 +6,12 @@ from typing import Any, Final
 from detectors.calendar_check import WEEKDAYS, check_calendar
 from schemas.calendars import CalendarDocument
 from schemas.errors import ContractError
-from streams.holidays_expand import expand_holidays, published_until
+from streams.holidays_expand import expand_holidays, known_years, published_until
 from streams.rules_values import Field, list_of, read_fields, text, time_zone
 from streams.yaml_nodes import Entries, Items, Node, Place, Refused, shown
 
 YEARS: Final = range(2000, 2051)
-"""Holidays are expanded for these years, whenever the file is read: the same file is the same document."""
+"""Holidays are expanded for these years, as far as they are known, whenever the file is read."""
 _RANGE: Final = re.compile(r"(\w+)-(\w+)")
 
 
@@ -83,11 +83,13 @@ def _holidays(node: Node, place: Place) -> dict[str, Any]:
         return {"holidays": _DATES(node, place)}
     country = text(node, place)
     try:
-        off, worked = expand_holidays(country, YEARS)
+        known = known_years(country)
+        years = range(max(YEARS.start, known.start), min(YEARS.stop, known.stop))
+        off, worked = expand_holidays(country, years)
         published = published_until(country)
     except ContractError as error:
         raise Refused(node.line, error.message) from None
-    return {"holidays": off, "make_up": worked, "expanded_until": min(YEARS[-1] if published is None else published, YEARS[-1])}
+    return {"holidays": off, "make_up": worked, "expanded_until": min(years[-1] if published is None else published, years[-1])}
 
 
 def _lines_of(node: Entries) -> dict[str, int]:

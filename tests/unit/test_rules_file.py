@@ -386,6 +386,9 @@ def test_holidays_may_be_dates_and_a_country_without_exchanges_is_known_to_the_l
     german = parse_rules((HEAD + text % "DE-BY").encode()).calendars["a"]
     assert "2026-01-06" in german.holidays
     assert german.expanded_until == 2050
+    spanish = parse_rules((HEAD + text % "ES").encode()).calendars["a"]  # known from 2008 on
+    assert min(spanish.holidays) == "2008-01-01"
+    assert parse_rules((HEAD + text % "LK").encode()).calendars["a"].expanded_until == 2026  # and here only until then
 
 
 def test_a_fault_of_a_range_of_days_is_told_once() -> None:
