@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # The interpreter that makes .venv: `make PYTHON=python3.12 install`.
-PYTHON ?= $(or $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name)))),python3)
+FITS := import sys; (3, 11) <= sys.version_info[:2] < (3, 14) and print(sys.executable)
+PYTHON ?= $(or $(firstword $(foreach name,python3 python3.11 python3.12 python3.13,$(shell $(name) -c '$(FITS)' 2>/dev/null))),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -23,7 +24,7 @@ install: $(STAMP) ## .venv with everything that is pinned, and the command churn
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	@command -v "$(PYTHON)" >/dev/null || { echo "churnwatch needs Python 3.11, 3.12 or 3.13: none was found; install one, or name it: make PYTHON=/path/to/python3 $(or $(MAKECMDGOALS),install)" >&2; exit 2; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "churnwatch needs Python 3.11, 3.12 or 3.13 and $(PYTHON) is $$("$(PYTHON)" --version 2>&1); name another: make PYTHON=python3.12 $(or $(MAKECMDGOALS),install)" >&2; exit 2; }
+	@[ -n "$$("$(PYTHON)" -c '$(FITS)')" ] || { echo "churnwatch needs Python 3.11, 3.12 or 3.13 and $(PYTHON) is $$("$(PYTHON)" --version 2>&1); name another: make PYTHON=python3.12 $(or $(MAKECMDGOALS),install)" >&2; exit 2; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) comes without venv; on Debian and Ubuntu: apt-get install python3-venv, then make again" >&2; exit 2; }
 	@echo "installing into $(VENV) with $$("$(PYTHON)" --version); once, it takes a minute or two" >&2
 	@[ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || "$(PYTHON)" -m venv --clear $(VENV)

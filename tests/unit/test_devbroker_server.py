@@ -129,7 +129,9 @@ async def test_the_process_says_where_it_listens_and_ends_in_peace_on(number: si
 
 async def test_the_process_ends_with_its_standard_input() -> None:
     process = await asyncio.create_subprocess_exec(*PROCESS, "--die-with-stdin", stdin=-1, stdout=-1, stderr=-1)
+    assert process.stdin is not None
     assert process.stdout is not None
     await process.stdout.readline()
+    process.stdin.close()
     assert await process.communicate() == (b"", b"")
     assert process.returncode == 0
