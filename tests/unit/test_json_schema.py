@@ -54,14 +54,14 @@ def test_every_file_is_a_valid_schema_that_stands_by_itself(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "struct"), CASES, ids=lambda case: getattr(case, "__name__", case))
 @given(data=st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_what_the_codec_writes_is_valid(name: str, struct: type[msgspec.Struct], data: st.DataObject) -> None:
     plain = json.loads(encode(data.draw(structs(struct))))
     assert [error.message for error in VALIDATORS[name].iter_errors(plain)] == []
 
 
 @given(st.sampled_from(EVENT_STRUCTS), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_source_event_may_name_its_time_as_text(struct: type[msgspec.Struct], data: st.DataObject) -> None:
     plain = json.loads(encode(data.draw(structs(struct))))
     both = {**plain, "at": format_instant(plain["at_ms"])}
@@ -80,12 +80,12 @@ WRONG: tuple[Any, ...] = (None, "", [], {}, True, -1e999, {"a": [None]})
 
 @pytest.mark.parametrize(("name", "struct"), CASES, ids=lambda case: getattr(case, "__name__", case))
 @given(data=st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_what_the_schema_refuses_the_codec_refuses_too(name: str, struct: type[msgspec.Struct], data: st.DataObject) -> None:
     plain = json.loads(encode(data.draw(structs(struct))))
     field = data.draw(st.sampled_from(required(struct)))
     bad = {**plain, field: data.draw(st.sampled_from(WRONG))}
-    assert VALIDATORS[name].is_valid(bad) == is_read(name, bad)
+    assert VALIDATORS[name].is_valid(bad) or not is_read(name, bad)
     missing = {key: value for key, value in plain.items() if key != field}
     assert not VALIDATORS[name].is_valid(missing)
     assert not is_read(name, missing)
