@@ -135,12 +135,11 @@ def check_predicate(rule: RuleAtHand, key: str, types_key: str) -> None:
         rule.refuse(key, f"{expression!r} looks at `features`, which these rules do not have yet; use `event`")
 
 
-def check_feeds(rule: RuleAtHand, *keys: str) -> None:
-    """Without `needs`, the clock of a rule is that of the feeds which deliver its types: each type needs one."""
+def check_feeds(rule: RuleAtHand, key: str, types: frozenset[str]) -> None:
+    """Note which types no feed delivers: without `needs`, the clock of a rule is that of the feeds which deliver them."""
     feeds = rule.names.feeds
     if feeds is None or "needs" in rule.node.key_lines:
         return
     delivered = event_types([pattern for feed in feeds.values() for pattern in feed.types])
-    for key in keys:
-        for missing in sorted(rule.types(key) - delivered):
-            rule.refuse(key, f"no feed delivers {missing!r}; add it to a feed under `feeds`, or give the rule `needs`")
+    for missing in sorted(types - delivered):
+        rule.refuse(key, f"no feed delivers {missing!r}; add it to a feed under `feeds`, or give the rule `needs`")

@@ -102,7 +102,8 @@ def _check_absence(rule: RuleAtHand) -> None:
         )
     check_predicate(rule, "where", "of")
     check_predicate(rule, "where_after", "after")
-    check_feeds(rule, "of", "after")
+    check_feeds(rule, "of", rule.types("of"))
+    check_feeds(rule, "after", rule.types("after"))
 
 
 def _count(names: Names) -> dict[str, Field]:
@@ -117,7 +118,7 @@ def _count(names: Names) -> dict[str, Field]:
 
 def _check_count(rule: RuleAtHand) -> None:
     check_predicate(rule, "where", "of")
-    check_feeds(rule, "of")
+    check_feeds(rule, "of", rule.types("of"))
 
 
 def _score(names: Names) -> dict[str, Field]:
@@ -188,11 +189,24 @@ def _check_sla(rule: RuleAtHand) -> None:
             target.setdefault("calendar", alone["calendar"])
     for i, target in enumerate(targets):
         _check_target(rule, target, f" of target {i + 1}" if "targets" in given else "")
+    _check_reached(rule, targets)
+    check_feeds(rule, "kind", frozenset({"ticket.opened"}))
     if "until" in values and values.get("clock") == "first_response":
         rule.refuse("until", "a first_response clock waits for our answer; `until` goes with clock `resolution`")
     warn_at = values.get("warn_at", [])
     if any(later <= earlier for earlier, later in pairwise(warn_at)) or 1.0 in warn_at:
         rule.refuse("warn_at", "fractions of the target are below 1 and ascend, like [0.5, 0.9]")
+
+
+def _check_reached(rule: RuleAtHand, targets: list[dict[str, Any]]) -> None:
+    """The first target that matches counts: none may follow one that matches every ticket."""
+    at_targets = rule.place.at("targets").path
+    if any(fault.place.startswith(at_targets) for fault in rule.place.faults):
+        return  # a selector with a fault would count as none
+    for i, target in enumerate(targets[:-1], start=1):
+        if not {"priority", "tier", "category", "team"} & target.keys():
+            rule.refuse("targets", f"target {i} matches every ticket, so those after it are never reached; put it last")
+            return
 
 
 def _check_target(rule: RuleAtHand, target: dict[str, Any], which: str) -> None:

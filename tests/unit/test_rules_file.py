@@ -141,6 +141,8 @@ CASES = [
     ("sla_warning_above_one", 8, "rules[reply].warn_at[0]: '50' is out of range"),
     ("sla_until_of_a_first_response", 8, "rules[reply].until: a first_response clock waits for our answer"),
     ("sla_pause_on_open", 8, "'open' is not a status to pause on; allowed are pending, hold"),
+    ("sla_target_never_reached", 7, "rules[reply].targets: target 1 matches every ticket, so those after it are never reached"),
+    ("sla_of_no_feed", 6, "rules[reply].kind: no feed delivers 'ticket.opened'"),
     ("count_without_window", 4, "rules[burst]: `within` is missing"),
     ("count_window_in_months", 8, "rules[burst].within: 'P1M' is a calendar duration"),
     ("count_of_a_fraction", 7, "'2.5' stands here; a whole number from 1 to 1000"),
@@ -396,6 +398,14 @@ def test_a_fault_of_a_range_of_days_is_told_once() -> None:
     with pytest.raises(RulesFileError) as refused:
         parse_rules(text.encode())
     assert [(fault.line, fault.place) for fault in refused.value.faults] == [(3, "calendars.a.weekly.mon[0]")]
+
+
+def test_a_target_with_a_fault_is_not_taken_for_one_that_matches_everything() -> None:
+    targets = "[{priority: hgih, target: PT1H}, {target: PT8H}]"
+    text = f"{HEAD}rules: [{{id: a, kind: sla, clock: resolution, targets: {targets}}}]"
+    with pytest.raises(RulesFileError) as refused:
+        parse_rules(text.encode())
+    assert [fault.place for fault in refused.value.faults] == ["rules[a].targets[0].priority"]
 
 
 def test_an_alias_stands_for_what_it_names() -> None:
