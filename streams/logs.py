@@ -6,15 +6,17 @@ from typing import Final
 
 import structlog
 
-# What they say below a warning is for their developers.
-_LIBRARIES: Final = ("faust", "mode", "aiokafka", "kafka", "asyncio")
+# Below a warning libraries speak to their developers; `streams` is what mode calls our services when they start and stop.
+_QUIET: Final = ("faust", "mode", "aiokafka", "asyncio", "streams")
+# Kafka-python logs each attempt to connect as an error, and raises the last one: that one is told.
+_SILENT: Final = ("kafka",)
 
 
 def configure_logging(level: str) -> None:
     """Send the logs of this process to standard error.
 
     Args:
-        level: least level of our own events; libraries are heard from a warning on, or with `debug` in full.
+        level: least level of our own events; with `debug` libraries are heard in full, else only their warnings.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -41,5 +43,6 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in _LIBRARIES:
-        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    for names, least in ((_QUIET, logging.WARNING), (_SILENT, logging.CRITICAL)):
+        for name in names:
+            logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else least)
