@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from detectors.calendar_time import load_zone
 from schemas.errors import ContractError
+from schemas.instants import DAY_MS, Duration, Exact, Months, parse_duration
 from schemas.instants import exact_ms as parse_exact_ms
-from schemas.instants import parse_duration
 from streams.yaml_nodes import Entries, Items, Node, Place, Reader, Refused, Scalar, shown
 
 _NAME: Final = re.compile(r"[^\s@/,]{1,100}")
 _MOST_TEXT: Final = 500
+_MOST_YEARS: Final = 100
 _MOST_WORDS: Final = 40
 
 
@@ -148,12 +149,12 @@ def mapping_of(read_value: Reader, read_key: Reader = name) -> Reader:
 
 def duration(node: Node, place: Place) -> str:
     """An ISO 8601 duration, exact or of calendar months."""
-    return _checked(node, place, parse_duration)
+    return _checked(node, place, lambda found: _not_too_long(found, parse_duration(found)))
 
 
 def exact_duration(node: Node, place: Place) -> str:
     """An ISO 8601 duration of days and time."""
-    return _checked(node, place, parse_exact_ms)
+    return _checked(node, place, lambda found: _not_too_long(found, Exact(parse_exact_ms(found))))
 
 
 def time_zone(node: Node, place: Place) -> str:
@@ -168,6 +169,12 @@ def _checked(node: Node, place: Place, check: Callable[[str], object]) -> str:
     except ContractError as error:
         raise Refused(node.line, error.message) from None
     return found
+
+
+def _not_too_long(found: str, length: Duration) -> None:
+    most = _MOST_YEARS * 12 if isinstance(length, Months) else _MOST_YEARS * 366 * DAY_MS
+    if (length.months if isinstance(length, Months) else length.ms) > most:
+        raise ContractError("bad_duration", f"{found!r} is longer than {_MOST_YEARS} years, which no rule waits for")
 
 
 def _number(node: Node) -> float | None:

@@ -113,6 +113,8 @@ CASES = [
     ("absence_of_nothing", 7, "rules[silent].of: the list has 0 entries"),
     ("absence_of_no_list", 7, "'order.placed' stands here; a list is wanted"),
     ("absence_without_for", 4, "rules[silent]: `for` is missing"),
+    ("absence_for_centuries", 7, "rules[silent].for: 'P101Y' is longer than 100 years"),
+    ("absence_for_too_many_days", 7, "rules[silent].for: 'P40000D' is longer than 100 years"),
     ("absence_in_weeks", 7, "'P2W' counts weeks"),
     ("absence_in_mixed_units", 7, "'P1M10D' mixes months with exact units"),
     ("absence_for_a_number", 7, "'90' is not a duration"),
