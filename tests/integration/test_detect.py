@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from detect_log import PATIENCE_S, PUBLISHED, Log, new_installation, silences, until
 from engine_run import order, tick
 from faust.types import TP
@@ -41,11 +41,11 @@ def log(bootstrap: str, unique: Unique) -> Log:
 
 
 @contextmanager
-def worker_process(settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
+def worker_process(settings: Settings, stderr: int | None = None) -> Iterator["subprocess.Popen[bytes]"]:
     """A detect worker of its own, killed at the end of the block if it still runs."""
     chosen = settings.model_dump(exclude_defaults=True)
     environment = {**os.environ, **{variable(name): str(value) for name, value in chosen.items()}}
-    with subprocess.Popen([sys.executable, "-c", WORKER], env=environment) as process:
+    with subprocess.Popen([sys.executable, "-c", WORKER], env=environment, stderr=stderr) as process:
         try:
             yield process
         finally:
@@ -141,6 +141,19 @@ async def test_of_two_writers_of_a_partition_only_the_later_one_can_commit(log: 
     assert [record.value for record in await log.committed("state", 0)] == [b"first", b"second"]
 
 
+async def test_a_record_that_the_broker_refuses_takes_its_whole_transaction_with_it(log: Log) -> None:
+    state, alerts = Place(log.settings.topic("state"), 0), Place(log.settings.topic("alerts"), 0)
+    first, second = PartitionWriter(log.settings, 0), PartitionWriter(log.settings, 0)
+    await first.start()
+    with pytest.raises(MessageSizeTooLargeError):
+        await first.commit({alerts: [Row(b"id", b"x" * 3_000_000)], state: [Row(b"who", b"first")]})
+    await first.close()
+    await second.start()
+    await second.commit({state: [Row(b"who", b"second")]})
+    await second.close()
+    assert [record.value for record in await log.committed("state", 0)] == [b"second"]
+
+
 async def test_a_fenced_owner_takes_its_partition_back_when_the_group_says_it_is_its_own(log: Log) -> None:
     await log.append(0, [PUBLISHED, *silences(0, 100)])
     async with running_roles(log.settings, ["detect"]) as running:
@@ -195,14 +208,16 @@ async def test_a_log_that_was_deleted_and_made_again_is_not_read_on(log: Log) ->
         await restore(log.settings, 0)
 
 
-async def test_a_gap_in_the_log_ends_the_worker_with_its_name(log: Log) -> None:
+async def test_a_log_that_does_not_go_on_ends_the_worker_with_a_reason(log: Log) -> None:
     await log.append(0, [PUBLISHED, *silences(0, 100)])
     async with running_roles(log.settings, ["detect"]):
         await log.until_all_is_told(0)
     await asyncio.to_thread(make_again, log.settings)
-    with pytest.raises(LogGapError):
-        async with running_roles(log.settings, ["detect"]) as running:
-            await asyncio.wait_for(running.wait_crashed(), PATIENCE_S)
+    with worker_process(log.settings, stderr=subprocess.PIPE) as worker:
+        _, said = await asyncio.to_thread(worker.communicate, timeout=PATIENCE_S)
+    assert worker.returncode == 1
+    assert b"LogGapError" in said
+    assert b"the log was deleted and made again" in said
 
 
 async def test_a_worker_ends_well_on_sigterm(log: Log) -> None:

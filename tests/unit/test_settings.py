@@ -1,0 +1,76 @@
+"""Settings: one environment variable each, described, with its unit in its name; all faults told at once."""
+
+import pytest
+from pydantic import ValidationError
+
+from streams.settings import ROLES, Settings, SettingsError, load_settings, variable, variables
+
+UNITS = ("_ms", "_s", "_records")
+COUNTS_OF_WHAT_THEY_ARE_CALLED = {"partitions", "replication"}
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_defaults_are_settings() -> None:
+    assert load_settings().prefix == "churn."
+
+
+def test_a_variable_sets_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHURN_TICK_MS", "250")
+    assert load_settings().tick_ms == 250
+
+
+def test_an_argument_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHURN_TICK_MS", "250")
+    assert load_settings(tick_ms=500).tick_ms == 500
+
+
+def test_all_faults_are_told_at_once_each_with_its_variable_and_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHURN_PARTITIONS", "0")
+    monkeypatch.setenv("CHURN_CLOCK", "sundial")
+    monkeypatch.setenv("CHURN_BOOTSTRAP", "no port")
+    with pytest.raises(SettingsError) as told:
+        load_settings()
+    lines = str(told.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["CHURN_BOOTSTRAP=no port", "CHURN_CLOCK=sundial", "CHURN_PARTITIONS=0"]
+    assert "'broker' or 'event'" in lines[1]
+
+
+@pytest.mark.parametrize("bootstrap", ["kafka", "kafka:9092,", "kafka:port", "kafka: 9092", ""])
+def test_brokers_without_host_and_port_are_refused(bootstrap: str) -> None:
+    with pytest.raises(SettingsError, match="CHURN_BOOTSTRAP"):
+        load_settings(bootstrap=bootstrap)
+
+
+def test_an_empty_prefix_is_refused_because_topics_would_be_anybody_s() -> None:
+    with pytest.raises(SettingsError, match="CHURN_PREFIX"):
+        load_settings(prefix="")
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        load_settings().tick_ms = 1
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_says_what_it_is_for_and_in_which_unit(name: str) -> None:
+    field = Settings.model_fields[name]
+    assert field.description is not None
+    assert field.description.endswith(".")
+    if field.annotation in (int, float):
+        assert name.endswith(UNITS) or name in COUNTS_OF_WHAT_THEY_ARE_CALLED
+
+
+def test_every_name_in_the_cluster_begins_with_the_prefix() -> None:
+    settings = load_settings(prefix="shop.")
+    names = [settings.topic("events"), settings.transactional_id(3), *(settings.group_id(role) for role in ROLES)]
+    assert all(name.startswith("shop.") for name in names)
+    assert len(set(names)) == len(names)
+
+
+def test_the_list_of_variables_names_every_field() -> None:
+    assert list(variables()) == [variable(name) for name in Settings.model_fields]
