@@ -1,5 +1,6 @@
 """One Faust app for a role: its own consumer group, chunks of raw records, no Faust tables, no leader, no web server."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final, cast
 
@@ -11,12 +12,14 @@ from streams.transport import Chunk, ChunkTransport, ReadOptions, SeekHook, cons
 
 Handler = Callable[[list[Chunk]], Awaitable[None]]
 """Takes all chunks that are waiting, in order of arrival, at least one."""
+Work = Callable[[], Awaitable[None]]
 
 _HEARTBEATS_PER_SESSION: Final = 3
 _REBALANCE_TIMEOUT_S: Final = 10.0
 _REQUEST_TIMEOUT_S: Final = 20.0
 _COMMIT_INTERVAL_S: Final = 1.0
 _FETCH_BYTES: Final = 1 << 20
+_WORK_ENDS_WITHIN_S: Final = 5.0
 
 log = structlog.get_logger("churn.apps")
 
@@ -82,6 +85,37 @@ def add_agent(app: App, name: str, topics: Iterable[str], handle: Handler, *, ke
                         consumer_of(app).release(chunk)
 
     app.agent(source, name=name)(agent)
+
+
+def add_work(app: App, name: str, work: Work, close: Work) -> None:
+    """Let something run beside the agents until the app stops; an exception in it ends the process.
+
+    Args:
+        app: of `make_app`.
+        name: of the work, in logs.
+        work: begins when the app has joined its group; cancelled while its consumer can still be talked to.
+        close: called then, before the consumer is closed.
+    """
+    running: list[asyncio.Task[Any]] = []
+
+    async def supervised() -> None:
+        running.append(cast("asyncio.Task[Any]", asyncio.current_task()))
+        try:
+            await work()
+        except Exception as error:
+            log.exception("work.crashed", work=name, app=app.conf.id)
+            await app.crash(error)
+            raise
+
+    async def leave(*_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401 - the signal's
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=_WORK_ENDS_WITHIN_S)
+        await close()
+
+    app.task(supervised)
+    app.on_before_shutdown.connect(leave, weak=False)
 
 
 def _waiting(app: App, stream: StreamT[Any]) -> list[Chunk]:

@@ -5,19 +5,23 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from schemas.codec import decode_record
+from schemas.codec import decode_heartbeat, decode_record
 from schemas.control import Tick
 from schemas.errors import ContractError
+from schemas.progress import Heartbeat
 from streams.settings import Settings
 
 _POLL_TIMEOUT_MS: Final = 200
 _STALLED_AFTER_S: Final = 30.0
 _FIRST_WINDOW: Final = 64
 _WINDOW_GROWTH: Final = 8
+
+log = structlog.get_logger("churn.topics")
 
 
 @contextlib.asynccontextmanager
@@ -55,6 +59,17 @@ async def read_to_end(consumer: Any, tp: TopicPartition, start: int = 0) -> list
         elif time.monotonic() - progress_s > _STALLED_AFTER_S:
             raise KafkaTimeoutError(f"reading {tp.topic}/{tp.partition} stalled before offset {end}")
     return found
+
+
+def heartbeat_in(record: ConsumerRecord) -> Heartbeat | None:
+    """The heartbeat in a record of `churn.progress`; None, and a line in the log, if there is none."""
+    if record.value is None:
+        return None
+    try:
+        return decode_heartbeat(record.value)
+    except ContractError as error:
+        log.warning("progress.unreadable", offset=record.offset, reason=error.code, message=error.message)
+        return None
 
 
 async def last_ticks(settings: Settings) -> list[Tick]:

@@ -1,0 +1,219 @@
+"""The role `ingest`: source records become events of the log or dead letters, and heartbeats say how far it got."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiokafka.structs import TopicPartition
+from faust import App
+
+from schemas.codec import encode
+from schemas.decisions import DeadLetter
+from schemas.progress import Heartbeat
+from streams.apps import add_agent, add_work, make_app
+from streams.dead_letters import dead_letter_row
+from streams.heartbeats import Lane, Progress, Reading
+from streams.log_writer import LogWriter
+from streams.routing import Terms, Translate, route
+from streams.settings import Settings
+from streams.sources import Source, load_sources
+from streams.topic_tail import heartbeat_in, read_to_end, reader
+from streams.transactions import Place, Row
+from streams.transport import Chunk, ChunkConsumer, consumer_of
+from streams.wallclock import now_ms
+
+_FETCHED_LATELY_MS: Final = 3_000
+"""A consumer asks for news twice a second; without an answer for so long it does not know where the partition ends."""
+
+_FINISH_TIMEOUT_S: Final = 4.0
+
+log = structlog.get_logger("churn.ingest")
+
+
+@dataclass
+class IngestCounters:
+    """What ingest has done since the process started; only ever added to."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    """Written to the log, by source topic."""
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    """By reason."""
+    clamped: Counter[str] = field(default_factory=Counter)
+    """Events a little ahead of the broker, by source topic."""
+    heartbeats: int = 0
+
+
+@dataclass
+class _Routed:
+    """What a chunk led to, before anything was written."""
+
+    rows: dict[Place, list[Row]] = field(default_factory=dict)
+    max_event_ms: int | None = None
+    events: int = 0
+    clamped: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, place: Place, row: Row) -> None:
+        self.rows.setdefault(place, []).append(row)
+
+
+def make_ingest_app(settings: Settings) -> App:
+    """The app of the role `ingest`.
+
+    Raises:
+        SourcesError: the file of sources has faults.
+        ContractError: a mapping has faults.
+    """
+    sources = load_sources(settings)
+    ingest = Ingest(settings, sources)
+    app = make_app(settings, "ingest", read_committed=True)
+    ingest.app = app
+    app.ingest = ingest  # type: ignore[attr-defined]  # Faust apps carry what belongs to them
+    add_agent(app, "ingest", [source.topic for source in sources], ingest.read)
+    add_work(app, "heartbeats", ingest.report, ingest.close)
+    return app
+
+
+def ingest_of(app: App) -> "Ingest":
+    """The ingest of an app that `make_ingest_app` made."""
+    ingest: Ingest = app.ingest  # type: ignore[attr-defined]  # set there
+    return ingest
+
+
+class Ingest:
+    """Acknowledges a source record when everything it led to is acknowledged. What fails on the way ends the process."""
+
+    app: App
+
+    def __init__(self, settings: Settings, sources: tuple[Source, ...]) -> None:
+        self.counters = IngestCounters()
+        self._settings = settings
+        self._terms = {source.topic: _terms(settings, source) for source in sources}
+        self._progress = Progress({source.topic: source.feed for source in sources})
+        self._writer = LogWriter(settings)
+        self._caught_up = asyncio.Event()
+        self._recalled: set[Lane] = set()
+        self._writing = asyncio.Lock()
+        self._leaving = False
+
+    async def read(self, chunks: list[Chunk]) -> None:
+        """Route, write, wait for the acknowledgements, then say that the chunks are done."""
+        async with self._writing:
+            if not self._leaving:
+                await self._read(chunks)
+
+    async def report(self) -> None:
+        """Write heartbeats until the app stops: at each interval, and once more as soon as a backlog may be worked off."""
+        while not self.app.should_stop:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._caught_up.wait(), self._settings.heartbeat_ms / 1000)
+            self._caught_up.clear()
+            if not self.app.rebalancing:
+                await self._write_reports()
+
+    async def close(self) -> None:
+        """Finish what is being written, if the broker answers in time, and let go of it."""
+        self._leaving = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._writing.acquire(), _FINISH_TIMEOUT_S)
+        await self._writer.close()
+
+    async def _read(self, chunks: list[Chunk]) -> None:
+        routed = [self._route(chunk) for chunk in chunks]
+        rows: dict[Place, list[Row]] = {}
+        for part in routed:
+            for place, more in part.rows.items():
+                rows.setdefault(place, []).extend(more)
+        await self._writer.write(rows)
+        for chunk, part in zip(chunks, routed, strict=True):
+            self._done(chunk, part)
+        if self._progress.behind:
+            self._caught_up.set()
+
+    def _route(self, chunk: Chunk) -> _Routed:
+        terms, routed = self._terms[chunk.tp.topic], _Routed()
+        log_topic, dead_letters = self._settings.topic("events"), Place(self._settings.topic("deadletters"), 0)
+        for record in chunk.records:
+            found = route(record, terms)
+            if isinstance(found, DeadLetter):
+                routed.add(dead_letters, dead_letter_row(found))
+                routed.reasons[found.reason] += 1
+                continue
+            for written in found.records:
+                routed.add(Place(log_topic, written.partition), Row(written.key, written.value))
+            routed.events += len(found.records)
+            routed.clamped += found.clamped
+            if found.max_event_ms is not None:
+                routed.max_event_ms = max(found.max_event_ms, routed.max_event_ms or 0)
+        return routed
+
+    def _done(self, chunk: Chunk, routed: _Routed) -> None:
+        topic, partition = chunk.tp.topic, chunk.tp.partition
+        next_offset = chunk.records[-1].offset + 1
+        consumer_of(self.app).done(chunk.tp, next_offset, chunk.generation)
+        self._progress.read(Lane(topic, partition), next_offset, routed.max_event_ms, chunk.generation)
+        self.counters.events[topic] += routed.events
+        self.counters.clamped[topic] += routed.clamped
+        self.counters.dead_letters.update(routed.reasons)
+        for reason, count in routed.reasons.items():
+            log.warning("ingest.dead_letters", topic=topic, partition=partition, reason=reason, count=count)
+
+    async def _write_reports(self) -> None:
+        consumer, generation = consumer_of(self.app), self.app.consumer_generation_id
+        lanes = {Lane(tp.topic, tp.partition) for tp in consumer.assignment()}
+        if not lanes <= self._recalled:
+            self._progress.recall(await self._last_reports())
+            self._recalled = lanes
+        readings, partitions = await _readings(consumer)
+        if self.app.consumer_generation_id != generation:
+            return
+        beats = self._progress.reports(readings, partitions, generation)
+        place = Place(self._settings.topic("progress"), 0)
+        await self._writer.write({place: [Row(_beat_key(beat), encode(beat)) for beat in beats]})
+        self.counters.heartbeats += len(beats)
+
+    async def _last_reports(self) -> list[Heartbeat]:
+        """What was reported of our sources before, by whichever process."""
+        async with reader(self._settings) as consumer:
+            records = await read_to_end(consumer, TopicPartition(self._settings.topic("progress"), 0))
+        beats = [beat for record in records if (beat := heartbeat_in(record)) is not None]
+        return [beat for beat in beats if beat.topic in self._terms]
+
+
+def _terms(settings: Settings, source: Source) -> Terms:
+    return Terms(
+        source=source,
+        partitions=settings.partitions,
+        translate=_translation(source.mapping) if source.mapping is not None else None,
+        max_ahead_ms=settings.max_ahead_ms if settings.clock == "broker" else None,
+    )
+
+
+def _translation(path: Path) -> Translate:
+    from streams.mapping import load_mapping  # noqa: PLC0415 - only installations with mappings need its libraries
+
+    events: Translate = load_mapping(path).events
+    return events
+
+
+def _beat_key(beat: Heartbeat) -> bytes:
+    return f"{beat.feed}/{beat.topic}/{beat.partition}".encode()
+
+
+async def _readings(consumer: ChunkConsumer) -> tuple[dict[Lane, Reading], dict[str, int]]:
+    """Positions and ends of the assigned partitions, and how many partitions their topics have."""
+    found = await consumer.positions()
+    fetched_after_ms = now_ms() - _FETCHED_LATELY_MS
+    readings = {
+        Lane(tp.topic, tp.partition): Reading(
+            position=at.position,
+            end=at.end if at.fetched_ms > fetched_after_ms else None,
+            idle=consumer.held(tp) == 0,
+        )
+        for tp, at in found.items()
+    }
+    return readings, {tp.topic: at.partitions for tp, at in found.items()}
