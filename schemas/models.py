@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.events import Count, Id, Number
+from schemas.events import Count, EpochMs, Id, Number
 
 HorizonMs = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 
@@ -50,3 +50,31 @@ class ModelDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         lengths = {name: len(getattr(self, name)) for name in ("features", "mean", "scale", "weights")}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the lists belong together and differ in length: {lengths}")
+
+
+class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that learning goes on from, with the place of the next example: one record of the model topic."""
+
+    name: Id
+    next_offset: Count
+    """Of the topic of examples: everything before it is in here."""
+    features: list[Id]
+    horizon_ms: HorizonMs
+    seen_ms: EpochMs
+    """The latest review that was learned from."""
+    refused: Count
+    """Examples that were no use: not finite, or of another horizon that is over."""
+    examples: Count
+    churned: Count
+    mean: list[Number]
+    variance: list[Number]
+    weights: list[Number]
+    intercept: Number
+    steps: Count
+    """Of the optimizer."""
+    log_loss_sum: Number
+    base_log_loss_sum: Number
+    churned_by_score: list[Count]
+    """How many of the churned had a score in each bin, from low to high."""
+    stayed_by_score: list[Count]
+    library: Id

@@ -1,0 +1,197 @@
+"""Laws of the model: deterministic, the same after an interruption, scored alike by the engine, never poisoned."""
+
+import math
+import os
+import subprocess
+import sys
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.features import NAMES
+from detectors.model import ChurnModel, decode_state
+from detectors.scoring import Scorer
+from schemas.codec import encode
+from schemas.decisions import ExampleRecord
+from schemas.errors import ContractError
+from schemas.instants import DAY_MS
+
+HORIZON_MS = 30 * DAY_MS
+seeds = st.integers(0, 2**32)
+
+
+def example(features: list[float], *, churned: bool, at_ms: int = 0, horizon_ms: int = HORIZON_MS) -> ExampleRecord:
+    return ExampleRecord(
+        customer_id="c",
+        at_ms=at_ms,
+        horizon_ms=horizon_ms,
+        churned=churned,
+        names=list(NAMES[: len(features)]),
+        features=features,
+        active=True,
+    )
+
+
+def examples(seed: int, count: int, size: int = len(NAMES)) -> list[ExampleRecord]:
+    """Customers with a long recency churn more often than others."""
+    random, found = Random(seed), []
+    for n in range(count):
+        features = [random.expovariate(1 / 30) * random.choice((0, 1, 100)) for _ in range(size)]
+        churned = random.random() < 1 / (1 + math.exp(2 - features[0] / 30))
+        found.append(example(features, churned=churned, at_ms=n))
+    return found
+
+
+def learned(records: list[ExampleRecord], model: ChurnModel | None = None) -> ChurnModel:
+    model = model or ChurnModel()
+    for record in records:
+        model.learn(record)
+    return model
+
+
+def state_bytes(model: ChurnModel) -> bytes:
+    return encode(model.snapshot(7))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds, st.integers(0, 60), st.integers(0, 60))
+def test_an_interruption_changes_no_byte(seed: int, before: int, after: int) -> None:
+    records = examples(seed, before + after)
+    first = learned(records[:before])
+    if before:
+        first = ChurnModel.from_snapshot(decode_state(state_bytes(first)))
+    interrupted = learned(records[before:], first)
+    straight = learned(records)
+
+    assert state_bytes(interrupted) == state_bytes(straight)
+    if records:
+        assert encode(interrupted.document(1)) == encode(straight.document(1))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds, st.integers(1, 80))
+def test_the_engine_scores_as_river_does(seed: int, count: int) -> None:
+    records = examples(seed, count)
+    model = learned(records)
+    scorer = Scorer.of(model.document(0), "v")
+
+    for record in records:
+        assert scorer.probability(record.features) == pytest.approx(model.probability(record.features), abs=1e-9)
+
+
+absurd = st.floats(allow_nan=True, allow_infinity=True)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.lists(absurd, min_size=3, max_size=3), st.booleans()), min_size=1, max_size=30))
+def test_nothing_that_is_not_finite_reaches_the_model(rows: list[tuple[list[float], bool]]) -> None:
+    model = learned([example([1.0, 2.0, 3.0], churned=True)])
+    sound = sum(all(math.isfinite(value) for value in features) for features, _ in rows)
+    for features, churned in rows:
+        model.learn(example(features, churned=churned))
+    state = model.snapshot(0)
+
+    assert all(math.isfinite(number) for number in (*state.mean, *state.variance, *state.weights, state.intercept))
+    assert math.isfinite(state.log_loss_sum)
+    assert (state.examples, state.refused) == (1 + sound, len(rows) - sound)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds)
+def test_learning_changes_no_example(seed: int) -> None:
+    records = examples(seed, 20)
+    learned(records)
+
+    assert records == examples(seed, 20)
+
+
+def test_a_model_that_learned_tells_customers_apart() -> None:
+    model = learned(examples(3, 4000, size=3))
+
+    assert model.quality.auc() > 0.8
+    assert model.quality.beats_base_rate
+    assert model.usable
+
+
+def test_the_exact_area_under_the_curve_is_met_within_a_bin() -> None:
+    records = examples(5, 600, size=3)
+    model, scores = ChurnModel(), []
+    model.learn(records[0])
+    for record in records:
+        scores.append((model.probability(record.features), record.churned))
+        model.learn(record)
+    churned = [score for score, label in scores if label]
+    stayed = [score for score, label in scores if not label]
+    wins = sum((a > b) + (a == b) / 2 for a in churned for b in stayed)
+
+    assert model.quality.auc() == pytest.approx(wins / (len(churned) * len(stayed)), abs=0.01)
+
+
+@pytest.mark.parametrize("churned", [True, False])
+def test_one_class_alone_is_no_reason_to_decide(churned: bool) -> None:  # noqa: FBT001
+    model = learned([example([float(n % 7)], churned=churned) for n in range(300)], ChurnModel(min_examples=10, min_rarer=1))
+
+    assert model.quality.auc() == 0.5
+    assert not model.usable
+
+
+def test_a_model_is_usable_once_enough_of_both_classes_has_matured() -> None:
+    records = examples(3, 400, size=3)
+    rarer = min(sum(record.churned for record in records), sum(not record.churned for record in records))
+
+    assert learned(records, ChurnModel(min_examples=400, min_rarer=rarer)).usable
+    assert not learned(records, ChurnModel(min_examples=401, min_rarer=rarer)).usable
+    assert not learned(records, ChurnModel(min_examples=400, min_rarer=rarer + 1)).usable
+
+
+def test_a_model_worse_than_the_base_rate_does_not_decide() -> None:
+    rule = [example([float(n % 2)], churned=n % 2 == 1, at_ms=n) for n in range(600)]
+    opposite = [example([float(n % 2)], churned=n % 2 == 0, at_ms=600 + n) for n in range(600)]
+    model = learned(rule, ChurnModel(min_examples=10, min_rarer=10))
+    assert model.usable
+
+    learned(opposite, model)
+    assert model.quality.log_loss_sum > model.quality.base_log_loss_sum
+    assert not model.usable
+
+
+def test_another_horizon_begins_another_model_and_what_is_left_of_the_old_is_not_learned() -> None:
+    model = learned([example([1.0], churned=True, at_ms=n) for n in range(5)])
+    model.learn(example([1.0], churned=False, at_ms=10, horizon_ms=2 * HORIZON_MS))
+    model.learn(example([1.0], churned=True, at_ms=9))
+    state = model.snapshot(0)
+
+    assert (state.horizon_ms, state.examples, state.churned, state.refused) == (2 * HORIZON_MS, 1, 0, 1)
+
+
+def test_a_state_that_cannot_be_read_is_refused() -> None:
+    state = learned(examples(1, 3)).snapshot(3)
+
+    with pytest.raises(ContractError):
+        decode_state(b"{}")
+    with pytest.raises(ContractError, match="length"):
+        ChurnModel.from_snapshot(type(state)(**{name: getattr(state, name) for name in state.__struct_fields__} | {"mean": []}))
+
+
+SCRIPT = """
+from test_model_laws import examples, learned, state_bytes
+print(state_bytes(learned(examples(11, 50))).decode())
+"""
+
+
+def test_two_processes_with_other_hash_seeds_learn_the_same_bytes() -> None:
+    here = os.path.dirname(__file__)  # noqa: PTH120
+    path = os.pathsep.join([here, os.getcwd()])  # noqa: PTH109
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1")
+    }
+
+    assert len(found) == 1
