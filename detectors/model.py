@@ -69,14 +69,12 @@ class ChurnModel:
             model._regression._weights = VectorDict(dict(zip(names, state.weights, strict=True)))
         model._regression.intercept = state.intercept
         model._regression.optimizer.n_iterations = state.steps
-        model.quality = Quality.restored(
-            state.log_loss_sum, state.base_log_loss_sum, state.churned_by_score, state.stayed_by_score
-        )
+        model.quality = Quality.restored(state)
         return model
 
     @property
     def usable(self) -> bool:
-        """Whether it may decide: enough has matured, of both classes, and it was better than the base rate."""
+        """Whether it may decide: enough has matured, of both classes, and it was better than the base rate lately."""
         quality = self.quality
         return quality.examples >= self._min_examples and quality.rarer >= self._min_rarer and quality.beats_base_rate
 
@@ -137,6 +135,7 @@ class ChurnModel:
             steps=self._regression.optimizer.n_iterations,
             log_loss_sum=self.quality.log_loss_sum,
             base_log_loss_sum=self.quality.base_log_loss_sum,
+            recent_gain=self.quality.recent_gain,
             churned_by_score=list(self.quality.churned_by_score),
             stayed_by_score=list(self.quality.stayed_by_score),
             library=LIBRARY,

@@ -4,12 +4,14 @@ import math
 from itertools import accumulate
 from typing import Final, Self
 
-from schemas.models import ModelQuality
+from schemas.models import ModelQuality, TrainingState
 
 _BINS: Final = 400
 _MAX_LOG_ODDS: Final = 10.0
 """Scores beyond it, either way, are not told apart."""
 _LEAST_PROBABILITY: Final = 1e-15
+_RECENT: Final = 1_000
+"""How many examples the judgement of now looks back over: the mean life of a loss in it."""
 
 
 class Quality:
@@ -21,20 +23,21 @@ class Quality:
     def __init__(self) -> None:
         self.log_loss_sum = 0.0
         self.base_log_loss_sum = 0.0
+        self.recent_gain = 0.0
+        """What the features were worth lately: base log loss less log loss, summed and fading."""
         self.churned_by_score = [0] * _BINS
         self.stayed_by_score = [0] * _BINS
         self.churned = 0
         self.stayed = 0
 
     @classmethod
-    def restored(
-        cls, log_loss_sum: float, base_log_loss_sum: float, churned_by_score: list[int], stayed_by_score: list[int]
-    ) -> Self:
-        """Go on from sums that were kept."""
+    def restored(cls, state: TrainingState) -> Self:
+        """Go on from what was kept."""
         found = cls()
-        found.log_loss_sum, found.base_log_loss_sum = log_loss_sum, base_log_loss_sum
-        found.churned_by_score, found.stayed_by_score = list(churned_by_score), list(stayed_by_score)
-        found.churned, found.stayed = sum(churned_by_score), sum(stayed_by_score)
+        found.log_loss_sum, found.base_log_loss_sum = state.log_loss_sum, state.base_log_loss_sum
+        found.recent_gain = state.recent_gain
+        found.churned_by_score, found.stayed_by_score = list(state.churned_by_score), list(state.stayed_by_score)
+        found.churned, found.stayed = sum(state.churned_by_score), sum(state.stayed_by_score)
         return found
 
     @property
@@ -49,14 +52,16 @@ class Quality:
 
     @property
     def beats_base_rate(self) -> bool:
-        """Whether knowing the features was worth something."""
-        return self.log_loss_sum < self.base_log_loss_sum
+        """Whether knowing the features was worth something, lately."""
+        return self.recent_gain > 0
 
     def update(self, probability: float, *, churned: bool) -> None:
         """Take in a score and, only then, what really happened."""
         base_rate = (self.churned + 1) / (self.examples + 2)
-        self.log_loss_sum += log_loss(probability, churned=churned)
-        self.base_log_loss_sum += log_loss(base_rate, churned=churned)
+        loss, base_loss = log_loss(probability, churned=churned), log_loss(base_rate, churned=churned)
+        self.log_loss_sum += loss
+        self.base_log_loss_sum += base_loss
+        self.recent_gain += base_loss - loss - self.recent_gain / _RECENT
         place = _bin_of(probability)
         if churned:
             self.churned += 1

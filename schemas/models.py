@@ -74,6 +74,8 @@ class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     """Of the optimizer."""
     log_loss_sum: Number
     base_log_loss_sum: Number
+    recent_gain: Number
+    """What the features were worth lately: base log loss less log loss, fading."""
     churned_by_score: list[Count]
     """How many of the churned had a score in each bin, from low to high."""
     stayed_by_score: list[Count]
