@@ -446,6 +446,7 @@ async def test_a_transaction_open_for_too_long_is_aborted(bootstrap: str, unique
         assert [record.value for record in await taken(consumer, 1)] == [b"waiting"]
     with pytest.raises(ProducerFenced):
         await producer.commit_transaction()
+    await producer.stop()
 
 
 # kafka-python: another client, with its own idea of the protocol
@@ -453,6 +454,8 @@ async def test_a_transaction_open_for_too_long_is_aborted(bootstrap: str, unique
 
 def test_kafka_python_resumes_where_its_group_committed(bootstrap: str, unique: Unique) -> None:
     topic, group = unique("topic"), unique("group")
+    # Of a topic that is made as it is written to, a leader may not know the partitions yet, and then looks minutes later.
+    asyncio.run(create_topic(bootstrap, topic))
     producer = KafkaProducer(bootstrap_servers=bootstrap)
     for number in range(10):
         producer.send(topic, b"%d" % number, headers=[("h", b"1")])
