@@ -57,10 +57,11 @@ class Settings(BaseSettings):
     )
     replication: int = Field(1, ge=1, le=100, description="Copies of each topic; 3 in production.")
     redis_url: str = Field(
-        "redis://127.0.0.1:6379/0",
-        pattern=r"^(rediss?|unix)://\S+$",
-        description="Where the profiles of customers are kept, redis:// or rediss:// or unix://.",
+        "",
+        pattern=r"^((rediss?|unix)://\S+)?$",
+        description="Where the profiles of customers are kept, redis:// or rediss:// or unix://; without it there are none.",
     )
+    metrics_port: int = Field(0, ge=0, le=65_535, description="Port on which Prometheus finds the metrics; 0 for none.")
     clock: Literal["broker", "event"] = Field(
         "broker",
         description="What moves time: the `broker`'s append times, or the `event` times (history, demonstrations).",
@@ -80,6 +81,9 @@ class Settings(BaseSettings):
     position_interval_ms: _PositiveMs = Field(
         300_000, description="The position in the log is committed at least so often, even when nothing else changed."
     )
+    learn_snapshot_examples: int = Field(1_000, ge=1, description="The model is published after each so many examples.")
+    learn_min_examples: int = Field(3_000, ge=1, description="Matured examples before the model may decide anything.")
+    learn_min_rarer: int = Field(100, ge=1, description="How many of them must be of the rarer class.")
     session_timeout_s: float = Field(
         10, ge=1, le=300, description="A worker that the broker has not heard of for so long loses its partitions."
     )

@@ -146,13 +146,15 @@ def test_a_model_is_usable_once_enough_of_both_classes_has_matured() -> None:
     assert not learned(records, ChurnModel(min_examples=400, min_rarer=rarer + 1)).usable
 
 
-def test_a_model_worse_than_the_base_rate_does_not_decide() -> None:
-    rule = [example([float(n % 2)], churned=n % 2 == 1, at_ms=n) for n in range(600)]
-    opposite = [example([float(n % 2)], churned=n % 2 == 0, at_ms=600 + n) for n in range(300)]
-    model = learned(rule, ChurnModel(min_examples=10, min_rarer=10))
+def test_a_model_that_has_become_worse_than_the_base_rate_does_not_decide() -> None:
+    model = ChurnModel(min_examples=10, min_rarer=10)
+    for n in range(20_000):
+        model.quality.update(0.8 if n % 2 else 0.2, churned=n % 2 == 1)
     assert model.usable
 
-    learned(opposite, model)
+    for n in range(1_000):
+        model.quality.update(0.2 if n % 2 else 0.8, churned=n % 2 == 1)
+    assert model.quality.report().log_loss < model.quality.report().base_log_loss
     assert not model.usable
 
 

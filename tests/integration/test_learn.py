@@ -1,0 +1,149 @@
+"""Learning on a broker: stopped, killed and started again, against one pass over the examples."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import TopicPartition
+from detect_log import new_installation, reading, until
+
+from detectors.features import NAMES
+from detectors.model import ChurnModel, decode_state
+from schemas.codec import decode_record, encode
+from schemas.control import ModelPublished
+from schemas.decisions import ExampleRecord
+from schemas.instants import DAY_MS
+from streams.learn import learner_of
+from streams.settings import Settings, Topic, variable
+from streams.worker import running_roles
+
+pytestmark = pytest.mark.kafka
+
+Unique = Callable[[str], str]
+SIZE = 50
+"""Examples between two snapshots."""
+WORKER = """
+import sys
+from streams.settings import load_settings
+from streams.worker import run_worker
+sys.exit(run_worker(load_settings(), ["learn"]))
+"""
+
+
+@pytest.fixture
+def settings(bootstrap: str, unique: Unique) -> Settings:
+    return new_installation(
+        bootstrap, unique("learn"), learn_snapshot_examples=SIZE, learn_min_examples=100, learn_min_rarer=10
+    )
+
+
+def example(number: int) -> ExampleRecord:
+    features = [float((number * (place + 3)) % 17) for place in range(len(NAMES))]
+    return ExampleRecord(
+        customer_id=f"c{number}",
+        at_ms=number * DAY_MS,
+        horizon_ms=30 * DAY_MS,
+        churned=features[0] > 9,
+        names=list(NAMES),
+        features=features,
+        active=True,
+    )
+
+
+async def put(settings: Settings, values: list[bytes], *, transaction: str | None = None) -> None:
+    options: dict[str, Any] = {} if transaction is None else {"transactional_id": transaction}
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap, **options) as producer:
+        if transaction is not None:
+            await producer.begin_transaction()
+        sent = [await producer.send(settings.topic("examples"), value, partition=0) for value in values]
+        await asyncio.gather(*sent)
+        if transaction is not None:
+            await producer.commit_transaction()
+
+
+async def values(settings: Settings, topic: Topic) -> list[bytes]:
+    async with reading(settings, TopicPartition(settings.topic(topic), 0)) as records:
+        return [record.value for record in records]
+
+
+async def published(settings: Settings) -> list[ModelPublished]:
+    records = [decode_record(value) for value in await values(settings, "control")]
+    return [record for record in records if isinstance(record, ModelPublished)]
+
+
+async def until_snapshot(settings: Settings, next_offset: int) -> bytes:
+    """Wait for the training state that goes on at an offset."""
+
+    async def is_there() -> bool:
+        states = await values(settings, "models")
+        return bool(states) and decode_state(states[-1]).next_offset >= next_offset
+
+    await until(is_there)
+    return (await values(settings, "models"))[-1]
+
+
+def oracle(count: int) -> ChurnModel:
+    model = ChurnModel(min_examples=100, min_rarer=10)
+    for number in range(count):
+        model.learn(example(number))
+    return model
+
+
+async def test_a_restart_in_the_middle_learns_the_same_model_as_no_restart(settings: Settings) -> None:
+    await put(settings, [encode(example(number)) for number in range(3 * SIZE - 10)])
+    async with running_roles(settings, ["learn"]) as running:
+        await until(lambda: learner_of(running.apps["learn"]).counters.examples == 3 * SIZE - 10)
+    assert await until_snapshot(settings, 2 * SIZE) == encode(oracle(2 * SIZE).snapshot(2 * SIZE))
+
+    await put(settings, [encode(example(number)) for number in range(3 * SIZE - 10, 4 * SIZE)])
+    async with running_roles(settings, ["learn"]) as running:
+        assert await until_snapshot(settings, 4 * SIZE) == encode(oracle(4 * SIZE).snapshot(4 * SIZE))
+        assert learner_of(running.apps["learn"]).counters.examples == 2 * SIZE
+
+
+async def test_the_scoring_part_is_published_before_the_state_and_usable_once_enough_has_matured(settings: Settings) -> None:
+    await put(settings, [encode(example(number)) for number in range(3 * SIZE)])
+    async with running_roles(settings, ["learn"]):
+        await until_snapshot(settings, 3 * SIZE)
+    documents = [record.document for record in await published(settings)]
+
+    assert [document.trained_until_offset for document in documents] == [SIZE - 1, 2 * SIZE - 1, 3 * SIZE - 1]
+    assert [document.usable for document in documents] == [False, True, True]
+    assert encode(documents[-1]) == encode(oracle(3 * SIZE).document(3 * SIZE - 1))
+
+
+async def test_a_killed_learner_is_replaced_by_one_that_learns_the_same(settings: Settings) -> None:
+    await put(settings, [encode(example(number)) for number in range(5 * SIZE)])
+    chosen = settings.model_dump(exclude_defaults=True)
+    environment = {**os.environ, **{variable(name): str(value) for name, value in chosen.items()}}
+    victim = await asyncio.create_subprocess_exec(sys.executable, "-c", WORKER, env=environment)
+    try:
+        await until_snapshot(settings, SIZE)
+    finally:
+        victim.kill()
+        await victim.wait()
+    await put(settings, [encode(example(number)) for number in range(5 * SIZE, 6 * SIZE)])
+    async with running_roles(settings, ["learn"]):
+        assert await until_snapshot(settings, 6 * SIZE) == encode(oracle(6 * SIZE).snapshot(6 * SIZE))
+
+
+async def test_records_that_are_no_examples_are_passed_over(settings: Settings) -> None:
+    await put(settings, [b"{", b'{"type":"risk"}', *[encode(example(number)) for number in range(SIZE)]])
+    async with running_roles(settings, ["learn"]) as running:
+        await until_snapshot(settings, SIZE)
+        await until(lambda: learner_of(running.apps["learn"]).counters.examples == SIZE)
+        assert learner_of(running.apps["learn"]).counters.refused == 2
+
+
+async def test_examples_of_transactions_are_counted_not_their_markers(settings: Settings, unique: Unique) -> None:
+    for begin in range(0, SIZE, 10):
+        await put(settings, [encode(example(number)) for number in range(begin, begin + 10)], transaction=unique("writer"))
+    async with running_roles(settings, ["learn"]):
+        state = decode_state(await until_snapshot(settings, 1))
+
+    assert state.examples == SIZE
+    assert encode(oracle(SIZE).snapshot(state.next_offset)) == encode(state)
