@@ -15,11 +15,15 @@ from detectors.customers import Customers
 from detectors.decisions import Decisions
 from detectors.documents import Document, Documents
 from detectors.duplicates import is_duplicate, is_old_position
+from detectors.features import remember
 from detectors.kinds import Kind, Transition, View
 from detectors.marks import Marks
 from detectors.occurrence import Occurrence
+from detectors.pending import PREFIX as PENDING_PREFIX
+from detectors.pending import PendingExamples
 from detectors.publishing import expired, forget, openings_from
 from detectors.rules_compiled import CompiledRules
+from detectors.standing import Standing
 from detectors.state import Customer, Head
 from detectors.timers import Timers
 from schemas.codec import Record, decode_record, encode
@@ -50,11 +54,13 @@ class PartitionEngine:
         self._head = Head(engine=ENGINE_VERSION)
         self._customers = Customers()
         self._documents = Documents()
+        self._pending = PendingExamples()
         self._timers = Timers()
         self._touched: dict[str, None] = {}
         self._marks = Marks(self._head)
         self._rules: CompiledRules | None = None
         self._book: AlertBook | None = None
+        self._standing: Standing | None = None
         self._groups: dict[tuple[str, ...], list[Kind]] = {}
 
     @property
@@ -66,6 +72,8 @@ class PartitionEngine:
         """Take in one record of the partition's state topic; the later one of a key wins, None is a tombstone."""
         if key.startswith(customer_records.PREFIX):
             self._customers.load(key.removeprefix(customer_records.PREFIX).decode(), value)
+        elif key.startswith(PENDING_PREFIX):
+            self._pending.load(key, value)
         elif key == HEAD_KEY and value is not None:
             self._head = _head_decoder.decode(value)
         elif key.startswith(document_records.PREFIX) and value is not None:
@@ -91,6 +99,7 @@ class PartitionEngine:
             case Tick():
                 if self._marks.tick(record, self._rules.feeds if self._rules is not None else ()):
                     self._run_timers(decisions)
+                self._look(decisions)
             case FeedChanged():
                 self._marks.changed(record)
             case RulesPublished() | CalendarPublished() | ModelPublished():
@@ -115,7 +124,7 @@ class PartitionEngine:
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """State records since the last call, the partition's own last; none if nothing but the position changed."""
-        changes = self._documents.take_changes() + self._customers.take_changes()
+        changes = self._documents.take_changes() + self._customers.take_changes() + self._pending.take_changes()
         return [*changes, self.head_change()] if changes else []
 
     def head_change(self) -> tuple[bytes, bytes]:
@@ -137,6 +146,8 @@ class PartitionEngine:
         self._remember(customer, event)
         for kind in self._rules.by_type.get(event.type, ()) if self._rules is not None else ():
             self._tell(customer, kind, kind.on_event(customer, event, self._view(kind)), decisions)
+        if self._standing is not None:
+            self._standing.on_event(customer, event, decisions)
         self._arm(customer)
         self._run_timers(decisions)
 
@@ -151,14 +162,14 @@ class PartitionEngine:
             for name in ("tier", "owner", "org", "value"):
                 if (given := getattr(event, name)) is not None:
                     setattr(customer, name, given)
-        customer.touched = True
-        self._touched[customer.id] = None
+        remember(customer.features, event)
 
     def _tell(self, customer: Customer, kind: Kind, said: list[Transition], decisions: Decisions) -> None:
         if self._book is None:
             return
         for transition in said:
-            decisions.add_alert(self._book.write(customer, kind, transition, risk=None))
+            decisions.add_alert(self._book.write(customer, kind, transition, risk=customer.risk.probability))
+            customer.touched = True
 
     # -- time
 
@@ -173,12 +184,37 @@ class PartitionEngine:
             for kind in self._groups[feeds]:
                 if kind.wake_ms(customer) == due_ms:
                     self._tell(customer, kind, kind.on_due(customer, due_ms, self._view(kind)), decisions)
+            if self._standing is not None:
+                self._standing.on_due(customer, due_ms, feeds, decisions)
             self._arm(customer)
 
+    def _look(self, decisions: Decisions) -> None:
+        """Score whoever may have changed since the last tick."""
+        standing = self._standing
+        now_ms = self._marks.now_ms(standing.feeds) if standing is not None else None
+        if standing is None or now_ms is None:
+            return
+        for customer_id in sorted(self._touched):
+            customer = self._customers.change(customer_id)
+            found = standing.assess(customer, now_ms)
+            for kind in standing.score_kinds:
+                said = kind.on_look(customer, now_ms, found.probability, self._view(kind), found.reasons)
+                self._tell(customer, kind, said, decisions)
+            standing.conclude(customer, found, decisions)
+            customer.touched = False
+            self._arm(customer)
+        self._touched.clear()
+
     def _arm(self, customer: Customer) -> None:
+        """Note when the customer is due, after anything that may have changed it."""
+        if customer.touched:
+            self._touched[customer.id] = None
         wakes: dict[str, int] = {}
         for feeds, kinds in self._groups.items():
-            due_ms = min((wake for kind in kinds if (wake := kind.wake_ms(customer)) is not None), default=None)
+            found = [kind.wake_ms(customer) for kind in kinds]
+            if self._standing is not None:
+                found.append(self._standing.wake_ms(customer, feeds))
+            due_ms = min((wake for wake in found if wake is not None), default=None)
             if due_ms is not None:
                 wakes[_name(feeds)] = due_ms
             self._timers.arm(customer.id, feeds, due_ms)
@@ -209,6 +245,8 @@ class PartitionEngine:
             forget(customer, keys)
             for kind in self._rules.kinds:
                 kind.adopt(customer)
+            if self._standing is not None:
+                self._standing.adopt(customer, decisions)
             self._arm(customer)
         self._run_timers(decisions)
 
@@ -217,10 +255,12 @@ class PartitionEngine:
         published, model = documents.rules, documents.model
         if published is None:
             return
-        self._rules = CompiledRules(published.document, documents.calendars())
+        rules = CompiledRules(published.document, documents.calendars())
+        self._standing = Standing(rules, model, self._marks, self._pending)
+        self._rules = rules
         self._book = AlertBook(published.document, self._marks, ENGINE_VERSION, model.version if model is not None else None)
-        self._groups = {}
-        for kind in self._rules.kinds:
+        self._groups = {feeds: [] for feeds in self._standing.clocks}
+        for kind in rules.kinds:
             self._groups.setdefault(kind.feeds, []).append(kind)
 
     # -- what cannot be used

@@ -98,6 +98,10 @@ class Reviews:
     def adopt(self, customer: Customer, now_ms: int | None) -> None:
         """Reviews begin, or the customer is new: the past is not made up for, since its features are not known."""
         labels = customer.labels
+        if labels == LabelState():
+            for name, last in sorted(customer.lasts.items()):
+                if name in self.types:
+                    _insert(labels.stays if name in self._stays else labels.leaves, last.at_ms, customer.id)
         if labels.reviewed_ms is None and now_ms is not None and now_ms > customer.first_ms:
             labels.reviewed_ms = now_ms
 
@@ -128,12 +132,6 @@ class Reviews:
             self._review(customer, due_ms, store)
         self._forget(labels)
         return released
-
-    def drop(self, customer: Customer, store: PendingStore) -> None:
-        """Forget what is pending, as when reviews end."""
-        for pending in customer.labels.pending:
-            store.take(customer.id, pending.at_ms)
-        customer.labels = LabelState()
 
     def _review(self, customer: Customer, at_ms: int, store: PendingStore) -> None:
         labels = customer.labels
@@ -182,6 +180,13 @@ class Reviews:
             return
         labels.stayed_ms = _fold_before(needed_ms, labels.stays, labels.stayed_ms)
         labels.left_ms = _fold_before(needed_ms, labels.leaves, labels.left_ms)
+
+
+def drop_pending(customer: Customer, store: PendingStore) -> None:
+    """Forget what is pending, as when reviews end."""
+    for pending in customer.labels.pending:
+        store.take(customer.id, pending.at_ms)
+    customer.labels = LabelState()
 
 
 def next_review_ms(customer_id: str, after_ms: int) -> int:

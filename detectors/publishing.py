@@ -34,7 +34,7 @@ def expired(customer: Customer, kind: Kind, at_ms: int) -> list[Transition]:
 
 def forget(customer: Customer, keys: frozenset[str]) -> None:
     """Drop the state of rules that are gone, but for the numbering of their alerts."""
-    for states in (customer.silences, customer.bursts):
+    for states in (customer.silences, customer.bursts, customer.scores):
         for key in [key for key in states if key not in keys]:
             del states[key]
 

@@ -9,6 +9,7 @@ from detectors.calendars import BusinessCalendar
 from detectors.count import CountKind
 from detectors.kinds import Kind
 from detectors.predicates import event_types
+from detectors.score import ScoreKind
 from schemas.calendars import CalendarDocument
 from schemas.errors import ContractError
 from schemas.rules import AbsenceRule, CountRule, Rule, RuleSet, ScoreRule, SlaRule
@@ -70,7 +71,9 @@ class CompiledRules:
                 return AbsenceKind(rule, feeds, self.rule_set.time_zone, self._calendar(rule.calendar))
             case CountRule():
                 return CountKind(rule, self.feeds_of(rule, event_types(rule.of)))
-            case SlaRule() | ScoreRule():
+            case ScoreRule():
+                return ScoreKind(rule, self.feeds if rule.needs is None else self.feeds_of(rule, frozenset()))
+            case SlaRule():
                 raise NotImplementedError
             case _:
                 assert_never(rule)

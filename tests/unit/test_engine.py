@@ -124,7 +124,7 @@ def test_nothing_but_the_position_is_no_change() -> None:
 
 def test_rules_in_shadow_mode_tell_nobody() -> None:
     run = EngineRun(rule_set(absence(90, mode="shadow"))).feed(order(0), tick(90))
-    assert [len(decided.alerts) for decided in run.decisions if decided] == [0]
+    assert [len(decided.alerts) for decided in run.decisions if decided.shadow] == [0]
     assert run.told == ["opened@90"]
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from detectors.features import NAMES, remember
-from detectors.labels import KEPT_ONE_IN, PendingExample, Reviews, next_review_ms
+from detectors.labels import KEPT_ONE_IN, PendingExample, Reviews, drop_pending, next_review_ms
 from detectors.pending import PendingExamples
 from detectors.state import Customer
 from schemas.decisions import ExampleRecord
@@ -203,7 +203,7 @@ def test_memory_of_a_customer_is_bounded_by_the_horizon() -> None:
 def test_dropping_takes_out_what_is_pending() -> None:
     line = Line().orders(-1).advance(20)
     line.store.take_changes()
-    line.reviews.drop(line.customer, line.store)
+    drop_pending(line.customer, line.store)
 
     assert len(line.store) == 0
     assert [value for _, value in line.store.take_changes()] == [None, None, None]

@@ -1,0 +1,133 @@
+"""Where customers stand under one rule set and model: stage, reviews, risk.
+
+A look at a customer is taken at a tick, once an event has been passed by the clock of the features, or came late, or an
+alert changed, or a review was held. All feeds have a say in that clock: a feed that is dead must not look like silence.
+"""
+
+from collections.abc import Iterable
+
+from detectors.alerts import is_open
+from detectors.decisions import Decisions
+from detectors.feature_state import settle
+from detectors.features import features_at
+from detectors.labels import Reviews, drop_pending
+from detectors.lifecycle import LifecyclePolicy
+from detectors.marks import Marks
+from detectors.pending import PendingExamples
+from detectors.rules_compiled import CompiledRules
+from detectors.score import ScoreKind
+from detectors.scoring import Assessment, RiskPolicy, Scorer
+from detectors.state import Customer
+from schemas.control import ModelPublished
+from schemas.events import AnyEvent
+from schemas.rules import Rule
+
+Feeds = tuple[str, ...]
+
+
+class Standing:
+    """Drives the three policies; what they remember is in the customer, and in the pending examples.
+
+    Args:
+        compiled: the rule set.
+        model: in use, if any.
+        marks: the clocks.
+        pending: examples that wait for their label.
+
+    Raises:
+        ContractError: the model is of no use to this release.
+    """
+
+    def __init__(self, compiled: CompiledRules, model: ModelPublished | None, marks: Marks, pending: PendingExamples) -> None:
+        rule_set = compiled.rule_set
+        self.feeds = compiled.feeds
+        self.score_kinds = [kind for kind in compiled.kinds if isinstance(kind, ScoreKind)]
+        self._lifecycle = LifecyclePolicy.of(rule_set)
+        self._reviews = Reviews.of(rule_set)
+        self._policy = RiskPolicy.of(rule_set)
+        self._scorer = Scorer.of(model.document, model.version) if model is not None else None
+        self._rules = {rule.id: rule for rule in rule_set.rules}
+        self._marks = marks
+        self._pending = pending
+
+    @property
+    def clocks(self) -> list[Feeds]:
+        """The sets of feeds whose clocks can wake a customer."""
+        return sorted({self.feeds, self._lifecycle.feeds})
+
+    def adopt(self, customer: Customer, decisions: Decisions) -> None:
+        """A rule set arrived; the customer is here already."""
+        decisions.lifecycle += self._lifecycle.adopt(customer, self._marks.now_ms(self._lifecycle.feeds))
+        if self._reviews is not None:
+            self._reviews.adopt(customer, self._marks.now_ms(self.feeds))
+        else:
+            drop_pending(customer, self._pending)
+
+    def on_event(self, customer: Customer, event: AnyEvent, decisions: Decisions) -> None:
+        """An event that the features have taken in already."""
+        now_ms = self._marks.now_ms(self.feeds)
+        if not customer.lifecycle.sequence:
+            decisions.lifecycle += self._lifecycle.begin(customer, event.at_ms)
+            if self._reviews is not None:
+                self._reviews.adopt(customer, now_ms)
+        if event.type in self._lifecycle.types:
+            reached_ms = self._marks.now_ms(self._lifecycle.feeds)
+            decisions.lifecycle += self._lifecycle.on_activity(customer, event.type, event.at_ms, reached_ms)
+        if self._reviews is not None and event.type in self._reviews.types:
+            self._reviews.on_event(customer, event)
+        if now_ms is not None and event.at_ms < now_ms:
+            customer.touched = True
+
+    def wake_ms(self, customer: Customer, feeds: Feeds) -> int | None:
+        """The next instant of a clock at which something must be decided."""
+        wakes: list[int | None] = []
+        if feeds == self._lifecycle.feeds:
+            wakes.append(self._lifecycle.wake_ms(customer))
+        if feeds == self.feeds and self._reviews is not None:
+            wakes += [self._reviews.wake_ms(customer), _passed_ms(customer)]
+        return min((wake_ms for wake_ms in wakes if wake_ms is not None), default=None)
+
+    def on_due(self, customer: Customer, due_ms: int, feeds: Feeds, decisions: Decisions) -> None:
+        """A clock has reached `wake_ms`."""
+        if feeds == self._lifecycle.feeds and self._lifecycle.wake_ms(customer) == due_ms:
+            decisions.lifecycle += self._lifecycle.on_due(customer, due_ms)
+        reviews = self._reviews
+        if feeds != self.feeds or reviews is None:
+            return
+        if reviews.wake_ms(customer) == due_ms:
+            decisions.examples += reviews.on_due(customer, due_ms, self._pending)
+            customer.touched = customer.touched or customer.labels.reviewed_ms == due_ms
+        if _passed_ms(customer) == due_ms:
+            # As far as the clock has come, but not past a review, which must find the features as they were then.
+            reached_ms = self._marks.now_ms(feeds)
+            settle(customer.features, max(due_ms, min(reached_ms or due_ms, reviews.wake_ms(customer))))
+            customer.touched = True
+
+    def assess(self, customer: Customer, at_ms: int) -> Assessment:
+        """Look at a customer; without a `churn` section there is no probability, and open alerts are all there is."""
+        severities = [rule.severity for rule in self._open_rules(customer)]
+        values = features_at(customer.features, at_ms)
+        if self._policy is None:
+            return Assessment(at_ms, "low", "rules", values)
+        return self._policy.assess(values, at_ms, self._scorer, severities)
+
+    def conclude(self, customer: Customer, found: Assessment, decisions: Decisions) -> None:
+        """What follows from a look, after the `score` rules have had their say."""
+        open_rules = [rule.id for rule in self._open_rules(customer)]
+        decisions.lifecycle += self._lifecycle.on_risk(customer, found.at_ms, found.probability, open_rules)
+        record = self._policy.tell(customer, found) if self._policy is not None else None
+        if record is not None:
+            decisions.risk.append(record)
+
+    def _open_rules(self, customer: Customer) -> Iterable[Rule]:
+        """Rules with an open alert; those in shadow mode must not have any effect."""
+        for key, slot in customer.alerts.items():
+            rule = self._rules.get(key.partition("/")[0])
+            if rule is not None and rule.mode == "live" and is_open(slot):
+                yield rule
+
+
+def _passed_ms(customer: Customer) -> int | None:
+    """When the clock has passed the next event that the features do not see yet."""
+    ahead = customer.features.ahead
+    return ahead[0].at_ms + 1 if ahead else None
