@@ -143,6 +143,8 @@ def features_at(state: FeatureState, at_ms: int) -> tuple[float, ...]:
         *_of_logins(state.logins, at_ms, tenure),
         *_of_tickets(state.tickets, at_ms),
     )
+    if min(values) >= -MAX_VALUE and max(values) <= MAX_VALUE and not math.isnan(sum(values)):
+        return values
     return tuple(_bounded(value) for value in values)
 
 
