@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
-from detect_log import new_installation, reading, until
+from detect_log import Log, new_installation, reading, until
+from engine_run import order, tick
+from standing_run import churn_rules
 
 from detectors.features import NAMES
 from detectors.model import ChurnModel, decode_state
-from schemas.codec import decode_record, encode
-from schemas.control import ModelPublished
-from schemas.decisions import ExampleRecord
+from schemas.codec import decode_decision, decode_record, encode
+from schemas.control import ModelPublished, RulesPublished
+from schemas.decisions import ExampleRecord, RiskRecord
 from schemas.instants import DAY_MS
 from streams.learn import learner_of
 from streams.settings import Settings, Topic, variable
@@ -147,3 +149,29 @@ async def test_examples_of_transactions_are_counted_not_their_markers(settings: 
 
     assert state.examples == SIZE
     assert encode(oracle(SIZE).snapshot(state.next_offset)) == encode(state)
+
+
+async def test_what_detect_saw_mature_comes_back_to_it_as_a_model(bootstrap: str, unique: Unique) -> None:
+    #  Customers order once or often; reviews mature in detect, learn learns, the clock hands the model out, detect scores.
+    log = Log(
+        new_installation(bootstrap, unique("loop"), learn_snapshot_examples=SIZE, learn_min_examples=SIZE, learn_min_rarer=5)
+    )
+    rules = RulesPublished(at_ms=0, version="1", revision=1, document=churn_rules())
+    bought = [order(100 + n % 5, customer=f"once{n}") for n in range(10)]
+    bought += [order(day, customer=f"often{n}") for n in range(10) for day in range(100, 200, 7)]
+    await log.append(0, [rules, *sorted(bought, key=lambda one: one.at_ms), tick(200)])
+    async with running_roles(log.settings, ["clock", "detect", "learn"]):
+        last_day = 200
+
+        async def risk_by_model() -> bool:
+            nonlocal last_day
+            last_day += 1
+            await log.append(0, [tick(last_day)])
+            records = [decode_decision(record.value) for record in await log.committed("risk", 0)]
+            return any(isinstance(record, RiskRecord) and record.basis == "model" for record in records)
+
+        await until(risk_by_model)
+        examples = len(await log.committed("examples", 0))
+        newest = (await published(log.settings))[-1].document
+    assert newest.quality.examples <= examples
+    assert newest.quality.auc > 0.8
