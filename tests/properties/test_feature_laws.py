@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.features import NAMES, FeatureState, features_at, remember
+from detectors.features import NAMES, PRIOR_GAP_DAYS, FeatureState, by_name, features_at, remember
 from schemas.events import (
     AnyEvent,
     LoginSucceeded,
@@ -132,3 +133,39 @@ def test_a_look_changes_nothing_about_a_later_look(events: list[AnyEvent], one: 
     features_at(looked, earlier)
 
     assert features_at(looked, later) == features_at(state_of(events), later)
+
+
+def naive_order_features(placed: list[tuple[int, float]], at_ms: int) -> dict[str, float]:
+    """The definitions, computed over the whole history."""
+    before = sorted((at, amount) for at, amount in placed if at < at_ms)
+    days = sorted({at // DAY_MS for at, _ in before})
+    gaps = [later - earlier for earlier, later in pairwise(days)]
+    mean_gap = (sum(gaps) + 2 * PRIOR_GAP_DAYS) / (len(gaps) + 2)
+    fading = {life: [math.exp((at - at_ms) / (life * DAY_MS)) for at, _ in before] for life in (30, 90)}
+    return {
+        "order_recency_days": (at_ms - before[-1][0]) / DAY_MS,
+        "tenure_days": (at_ms - before[0][0]) / DAY_MS,
+        "orders": len(before),
+        "order_gap_mean_days": mean_gap,
+        "order_recency_ratio": (at_ms - before[-1][0]) / DAY_MS / mean_gap,
+        "order_gap_last_days": gaps[-1] if gaps else mean_gap,
+        "order_gap_max_days": max(gaps[-15:]) if gaps else mean_gap,
+        "orders_30d": sum(fading[30]),
+        "orders_90d": sum(fading[90]),
+        "order_value_90d": sum(weight * amount for weight, (_, amount) in zip(fading[90], before, strict=True)),
+        "order_value_mean": sum(amount for _, amount in before) / len(before),
+    }
+
+
+@given(st.lists(st.tuples(instants, st.floats(0, 1000)), min_size=1, max_size=40), st.lists(instants, max_size=4))
+def test_order_features_equal_their_definition(placed: list[tuple[int, float]], looks: list[int]) -> None:
+    orders = [
+        OrderPlaced(id=f"{n}", customer_id="c", at_ms=at, order_id=f"{n}", amount=amount)
+        for n, (at, amount) in enumerate(sorted(placed))
+    ]
+    state = state_of(list(orders))
+    for at_ms in sorted([*looks, END_MS + DAY_MS]):
+        found = by_name(features_at(state, at_ms))
+        if any(at < at_ms for at, _ in placed):
+            expected = naive_order_features(placed, at_ms)
+            assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-9, abs=1e-9)
