@@ -111,12 +111,14 @@ class Learner:
         await self._writer.close()
 
     def _new_model(self) -> ChurnModel:
-        return ChurnModel(MODEL, min_examples=self._settings.learn_min_examples, min_rarer=self._settings.learn_min_rarer)
+        return ChurnModel(
+            MODEL, min_examples=self._settings.learn_min_examples, min_rarer=self._settings.learn_min_rarer_examples
+        )
 
     def _go_on_from(self, state: TrainingState) -> None:
         settings = self._settings
         self.model = ChurnModel.from_snapshot(
-            state, min_examples=settings.learn_min_examples, min_rarer=settings.learn_min_rarer
+            state, min_examples=settings.learn_min_examples, min_rarer=settings.learn_min_rarer_examples
         )
         self._next_offset = state.next_offset
 

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     )
     learn_snapshot_examples: int = Field(1_000, ge=1, description="The model is published after each so many examples.")
     learn_min_examples: int = Field(3_000, ge=1, description="Matured examples before the model may decide anything.")
-    learn_min_rarer: int = Field(100, ge=1, description="How many of them must be of the rarer class.")
+    learn_min_rarer_examples: int = Field(100, ge=1, description="How many of them must be of the rarer class.")
     session_timeout_s: float = Field(
         10, ge=1, le=300, description="A worker that the broker has not heard of for so long loses its partitions."
     )

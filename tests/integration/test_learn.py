@@ -39,7 +39,7 @@ sys.exit(run_worker(load_settings(), ["learn"]))
 @pytest.fixture
 def settings(bootstrap: str, unique: Unique) -> Settings:
     return new_installation(
-        bootstrap, unique("learn"), learn_snapshot_examples=SIZE, learn_min_examples=100, learn_min_rarer=10
+        bootstrap, unique("learn"), learn_snapshot_examples=SIZE, learn_min_examples=100, learn_min_rarer_examples=10
     )
 
 
@@ -154,7 +154,9 @@ async def test_examples_of_transactions_are_counted_not_their_markers(settings: 
 async def test_what_detect_saw_mature_comes_back_to_it_as_a_model(bootstrap: str, unique: Unique) -> None:
     #  Customers order once or often; reviews mature in detect, learn learns, the clock hands the model out, detect scores.
     log = Log(
-        new_installation(bootstrap, unique("loop"), learn_snapshot_examples=SIZE, learn_min_examples=SIZE, learn_min_rarer=5)
+        new_installation(
+            bootstrap, unique("loop"), learn_snapshot_examples=SIZE, learn_min_examples=SIZE, learn_min_rarer_examples=5
+        )
     )
     rules = RulesPublished(at_ms=0, version="1", revision=1, document=churn_rules())
     bought = [order(100 + n % 5, customer=f"once{n}") for n in range(10)]
