@@ -151,7 +151,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     """Stable code, e.g. `bad_json`."""
     message: str
-    stage: Literal["ingest", "detect", "deliver"]
+    stage: Literal["import", "ingest", "detect", "deliver"]
     topic: str
     partition: int
     offset: int

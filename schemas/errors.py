@@ -17,6 +17,7 @@ CODES: Final[Mapping[str, str]] = {
     "bad_model": "a model whose lists do not fit together, or that this release cannot score",
     "bad_number": "a number that is not finite",
     "bad_predicate": "an expression that does not compile, or names what is not there",
+    "bad_row": "a row of a file that cannot be taken apart into its columns",
     "bad_time": "no time, or one before 1970 or after 9999",
     "bad_utf8": "text that is not UTF-8",
     "bad_watermark": "a watermark record whose time cannot be read",

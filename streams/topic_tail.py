@@ -46,19 +46,27 @@ async def read_to_end(consumer: Any, tp: TopicPartition, start: int = 0) -> list
     Raises:
         KafkaTimeoutError: the broker did not answer for too long.
     """
+    return [record async for record in read_through(consumer, tp, start)]
+
+
+async def read_through(consumer: Any, tp: TopicPartition, start: int = 0) -> AsyncIterator[ConsumerRecord]:  # noqa: ANN401
+    """The same, one after the other: for what does not fit into memory.
+
+    Raises:
+        KafkaTimeoutError: the broker did not answer for too long.
+    """
     consumer.assign([tp])
     begin, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
     consumer.seek(tp, max(begin, start))
-    found: list[ConsumerRecord] = []
     progress_s = time.monotonic()
     while await consumer.position(tp) < end:
         records = (await consumer.getmany(tp, timeout_ms=_POLL_TIMEOUT_MS)).get(tp, [])
-        if records:
-            found += records
-            progress_s = time.monotonic()
-        elif time.monotonic() - progress_s > _STALLED_AFTER_S:
+        if not records and time.monotonic() - progress_s > _STALLED_AFTER_S:
             raise KafkaTimeoutError(f"reading {tp.topic}/{tp.partition} stalled before offset {end}")
-    return found
+        for record in records:
+            yield record
+        if records:
+            progress_s = time.monotonic()
 
 
 def heartbeat_in(record: ConsumerRecord) -> Heartbeat | None:

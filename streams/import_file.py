@@ -1,0 +1,250 @@
+"""`churnwatch import`: a file of any table, sorted by event time, into a source topic or into canonical JSON lines."""
+
+import asyncio
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from schemas.codec import Record, convert_record, decode_line, encode
+from schemas.decisions import DeadLetter
+from schemas.errors import ContractError
+from schemas.events import Event
+from streams.dead_letters import dead_letter_row
+from streams.import_progress import Advance, showing
+from streams.import_topic import NamedImport, send_events, send_letters
+from streams.mapping import RowMapping, TableForm, load_mapping
+from streams.routing import MAX_VALUE_BYTES
+from streams.settings import Settings
+from streams.tabular import Table, TableError, TableRow, open_table
+from streams.whole_file import replaced
+
+SAMPLE_ROWS: Final = 10
+_MESSAGE_CHARACTERS: Final = 500
+_READ_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class MappedEvent:
+    """An event, as it is written."""
+
+    at_ms: int
+    customer_id: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A row before and after."""
+
+    row: dict[str, Any]
+    events: tuple[bytes, ...] = ()
+    refused: str = ""
+    """The reason, and what is wrong."""
+
+
+@dataclass
+class ImportSummary:
+    """What became of a file."""
+
+    name: str
+    reading: str = ""
+    """How the file was read, in words."""
+    rows: int = 0
+    skipped: int = 0
+    """Rows of which the mapping makes no event on purpose."""
+    events: Counter[str] = field(default_factory=Counter)
+    """By type."""
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    """Rows by reason."""
+    first_ms: int | None = None
+    last_ms: int | None = None
+    already_there: int = 0
+    """Events that an earlier, interrupted import of the same file has written."""
+    samples: list[Shown] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"{self.name} ({self.reading}): {self.rows} rows, {self.events.total()} events"]
+        lines += [f"  {kind}  {count}" for kind, count in sorted(self.events.items())]
+        lines += [f"  skipped by the mapping  {self.skipped}"] if self.skipped else []
+        lines += [f"  dead letter, {reason}  {count}" for reason, count in sorted(self.dead_letters.items())]
+        lines += [f"  written by an earlier import already  {self.already_there}"] if self.already_there else []
+        return "\n".join(lines)
+
+
+def import_file(
+    path: Path,
+    mapping: Path | None = None,
+    *,
+    settings: Settings | None = None,
+    topic: str | None = None,
+    out: Path | None = None,
+    dry_run: bool = False,
+    progress: bool = False,
+) -> ImportSummary:
+    """Map a file, sort its events by time (those of the same time stay in the order of the file), and write them.
+
+    Into a topic: keyed by customer; in each partition a watermark of the last event's time comes last. A row that cannot be
+    used goes to `churn.deadletters` with its bytes, the file's name as topic and the row's number as offset.
+    Into a file: one event a line; the other rows go to `OUT.deadletters.jsonl`. Both files appear whole, or not at all.
+
+    The same file with the same mapping makes the same events in the same order, and each record in a topic names its import
+    and its number there. An import that was interrupted, or is run again, goes on behind the last record that each partition
+    has. Not covered: two of them at the same time, another mapping or name for the file, and a topic that has expired
+    meanwhile; the engine then still drops an event whose id is among the last 16 of its customer.
+
+    All events are held in memory until they are sorted.
+
+    Args:
+        path: CSV, Excel, Parquet or JSON lines.
+        mapping: a mapping file; None: the rows (JSON lines) are events already.
+        settings: of the installation with the topic.
+        topic: full name of the source topic.
+        out: the file to write, in place of a topic.
+        dry_run: write nothing; the summary says what would be written, and shows the first ten rows before and after.
+        progress: show a bar on standard error.
+
+    Raises:
+        MappingError, TableError: neither file can be used.
+        ImportRefused: the topic does not exist.
+        OSError: a file cannot be read or written.
+        KafkaError: the broker does not answer, or refuses.
+    """
+    if not dry_run and (topic is None) == (out is None):
+        raise ValueError("an import goes to a topic or to a file")
+    if topic is not None and settings is None:
+        raise ValueError("a topic needs the settings of its installation")
+    rules = None if mapping is None else load_mapping(mapping)
+    summary = ImportSummary(path.name)
+    with showing(progress) as advance:
+        events, letters = _mapped(path, rules, summary, advance)
+        if dry_run:
+            return summary
+        if out is not None:
+            _write_files(out, events, letters, advance)
+        elif topic is not None and settings is not None:
+            named = NamedImport(_digest(path, mapping))
+            asyncio.run(_send(settings, topic, events, letters, summary, named, advance))
+    return summary
+
+
+def _mapped(
+    path: Path, mapping: RowMapping | None, summary: ImportSummary, advance: Advance
+) -> tuple[list[MappedEvent], list[DeadLetter]]:
+    events: list[MappedEvent] = []
+    letters: list[DeadLetter] = []
+    with open_table(path, TableForm(format="jsonl") if mapping is None else mapping.table) as table:
+        summary.reading = table.reading
+        _check_columns(path, table, mapping)
+        for row in table.rows:
+            found = _events_of(row, path.name, mapping)
+            if isinstance(found, DeadLetter):
+                letters.append(found)
+            else:
+                events += [MappedEvent(event.at_ms, event.customer_id, encode(event)) for event in found]
+            _count(summary, row, found)
+            advance(f"reading {path.name}", 1, None)
+    events.sort(key=lambda event: event.at_ms)
+    summary.first_ms, summary.last_ms = (events[0].at_ms, events[-1].at_ms) if events else (None, None)
+    return events, letters
+
+
+def _check_columns(path: Path, table: Table, mapping: RowMapping | None) -> None:
+    if mapping is None or table.columns is None:
+        return
+    lacking = [column for column in mapping.columns if column not in table.columns]
+    if lacking:
+        raise TableError(
+            f"{path} ({table.reading}) does not have {', '.join(map(repr, lacking))}, which the mapping reads; "
+            f"it has {', '.join(map(repr, table.columns))}"
+        )
+
+
+def _events_of(row: TableRow, name: str, mapping: RowMapping | None) -> list[Event] | DeadLetter:
+    """All events of a row, or, if one of them is bad, a dead letter in place of all."""
+    try:
+        if row.fault is not None:
+            raise row.fault
+        position = f"{name}:{row.number}"
+        if mapping is None:
+            return [_checked(decode_line(row.raw))]
+        return [_checked(convert_record(event)) for event in mapping.events(row.values, position)]
+    except ContractError as error:
+        return DeadLetter(
+            value=row.raw,
+            reason=error.code,
+            message=error.message[:_MESSAGE_CHARACTERS],
+            stage="import",
+            topic=name,
+            partition=0,
+            offset=row.number,
+        )
+
+
+def _checked(event: Record) -> Event:
+    if not isinstance(event, Event):
+        raise ContractError("control_type", f"{event.type} is a control record: only the clock writes those")
+    size = len(encode(event))
+    if size > MAX_VALUE_BYTES:
+        raise ContractError("too_large", f"the event has {size} bytes: at most {MAX_VALUE_BYTES} are taken")
+    return event
+
+
+def _count(summary: ImportSummary, row: TableRow, found: list[Event] | DeadLetter) -> None:
+    summary.rows += 1
+    if isinstance(found, DeadLetter):
+        summary.dead_letters[found.reason] += 1
+    else:
+        summary.skipped += not found
+        summary.events.update(event.type for event in found)
+    if len(summary.samples) < SAMPLE_ROWS:
+        if isinstance(found, DeadLetter):
+            summary.samples.append(Shown(row.values, refused=f"{found.reason}: {found.message}"))
+        else:
+            summary.samples.append(Shown(row.values, tuple(encode(event) for event in found)))
+
+
+def _write_files(out: Path, events: list[MappedEvent], letters: list[DeadLetter], advance: Advance) -> None:
+    with replaced(out.with_name(out.name + ".deadletters.jsonl"), remove=not letters) as file:
+        for letter in letters:
+            file.write(orjson.dumps(_letter_line(letter)) + b"\n")
+    with replaced(out) as file:
+        for event in events:
+            file.write(event.value + b"\n")
+            advance(f"writing {out.name}", 1, len(events))
+
+
+def _letter_line(letter: DeadLetter) -> dict[str, Any]:
+    try:
+        value = {"value": letter.value.decode()}
+    except UnicodeDecodeError:
+        value = {"value_hex": letter.value.hex()}
+    return {"reason": letter.reason, "message": letter.message, "file": letter.topic, "row": letter.offset, **value}
+
+
+async def _send(
+    settings: Settings,
+    topic: str,
+    events: list[MappedEvent],
+    letters: list[DeadLetter],
+    summary: ImportSummary,
+    named: NamedImport,
+    advance: Advance,
+) -> None:
+    if letters:
+        await send_letters(settings, [dead_letter_row(letter) for letter in letters], named)
+    records = [(event.customer_id.encode(), event.value) for event in events]
+    summary.already_there = await send_events(settings, topic, records, summary.last_ms, named, advance)
+
+
+def _digest(path: Path, mapping: Path | None) -> str:
+    """Of the content of both files, and of the name that ids are made of."""
+    digest = hashlib.sha256(path.name.encode() + b"\0")
+    digest.update(b"" if mapping is None else hashlib.sha256(mapping.read_bytes()).digest())
+    with path.open("rb") as file:
+        while some := file.read(_READ_BYTES):
+            digest.update(some)
+    return digest.hexdigest()[:32]
