@@ -1,0 +1,38 @@
+"""A sink that remembers: for tests, dry runs, and as the plainest statement of what a profile is."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sinks.base import Delivery
+from sinks.profiles import OPEN_ALERTS, Change, change_of
+
+
+class MemorySink:
+    """Profiles in a dictionary."""
+
+    name = "memory"
+
+    def __init__(self) -> None:
+        self.profiles: defaultdict[str, dict[str, str]] = defaultdict(dict)
+
+    async def deliver(self, records: Sequence[Delivery]) -> None:
+        """Never fails."""
+        for record in records:
+            change = change_of(record)
+            _apply(change, self.profiles[change.customer_id])
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _apply(change: Change, profile: dict[str, str]) -> None:
+    if int(profile.get(change.sequence_field, "0")) >= change.sequence:
+        return
+    profile[change.sequence_field] = str(change.sequence)
+    before = len(profile)
+    profile.update(change.fields)
+    for name in change.removed:
+        profile.pop(name, None)
+    if change.counts:
+        grown = len(profile) - before
+        profile[OPEN_ALERTS] = str(int(profile.get(OPEN_ALERTS, "0")) + grown)

