@@ -18,9 +18,10 @@ from streams.apps import add_agent, add_work, make_app
 from streams.dead_letters import dead_letter_row
 from streams.heartbeats import Lane, Progress, Reading
 from streams.log_writer import LogWriter
+from streams.mapping import MappingError, load_mapping
 from streams.routing import Terms, Translate, route
 from streams.settings import Settings
-from streams.sources import Source, load_sources
+from streams.sources import Source, SourcesError, load_sources
 from streams.topic_tail import heartbeat_in, read_to_end, reader
 from streams.transactions import Place, Row
 from streams.transport import Chunk, ChunkConsumer, consumer_of
@@ -65,8 +66,7 @@ def make_ingest_app(settings: Settings) -> App:
     """The app of the role `ingest`.
 
     Raises:
-        SourcesError: the file of sources has faults.
-        ContractError: a mapping has faults.
+        SourcesError: the file of sources has faults, or a mapping that it names.
     """
     sources = load_sources(settings)
     ingest = Ingest(settings, sources)
@@ -194,10 +194,10 @@ def _terms(settings: Settings, source: Source) -> Terms:
 
 
 def _translation(path: Path) -> Translate:
-    from streams.mapping import load_mapping  # noqa: PLC0415 - only installations with mappings need its libraries
-
-    events: Translate = load_mapping(path).events
-    return events
+    try:
+        return load_mapping(path).events
+    except (MappingError, OSError) as error:
+        raise SourcesError(str(error)) from None
 
 
 def _beat_key(beat: Heartbeat) -> bytes:

@@ -26,8 +26,8 @@ _MESSAGE_CHARACTERS: Final = 500
 _MAX_INSTANT_DIGITS: Final = len(str(MAX_INSTANT_MS))
 _REMEMBERED_KEYS: Final = 65_536
 
-Translate = Callable[[dict[str, Any]], list[dict[str, Any]]]
-"""Makes events, as plain objects, of a row; it raises ContractError for a row that it cannot read."""
+Translate = Callable[[dict[str, Any], str], list[dict[str, Any]]]
+"""Makes events, as plain objects, of a row and its position; it raises ContractError for a row that it cannot read."""
 
 
 class SourceRecord(Protocol):
@@ -101,7 +101,7 @@ def _forward(record: SourceRecord, terms: Terms) -> Forward:
         return Forward(max_event_ms=_watermark_ms(record.headers))
     if len(record.value) > MAX_VALUE_BYTES:
         raise ContractError("too_large", f"the record has {len(record.value)} bytes: at most {MAX_VALUE_BYTES} are taken")
-    events = [_checked(event) for event in _events(record.value, terms.translate)]
+    events = [_checked(event) for event in _events(record, record.value, terms.translate)]
     written: list[LogRecord] = []
     max_event_ms: int | None = None
     clamped = 0
@@ -114,7 +114,7 @@ def _forward(record: SourceRecord, terms: Terms) -> Forward:
     return Forward(tuple(written), max_event_ms, clamped)
 
 
-def _events(value: bytes, translate: Translate | None) -> list[Record]:
+def _events(record: SourceRecord, value: bytes, translate: Translate | None) -> list[Record]:
     if translate is None:
         return [decode_line(value)]
     try:
@@ -123,7 +123,8 @@ def _events(value: bytes, translate: Translate | None) -> list[Record]:
         row = decode_line(value)  # it names the fault in the same words as everywhere
     if not isinstance(row, dict):
         raise ContractError("not_an_object", "a mapping reads JSON objects, and the record is something else")
-    return [convert_record(event) for event in translate(row)]
+    position = f"{record.topic}/{record.partition}/{record.offset}"
+    return [convert_record(event) for event in translate(row, position)]
 
 
 def _checked(record: Record) -> Event:

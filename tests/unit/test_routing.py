@@ -92,7 +92,7 @@ def test_the_partition_is_the_one_that_any_kafka_client_chooses(customer: str, p
 
 
 def test_a_mapping_may_make_several_events_of_a_record_and_each_has_its_index() -> None:
-    def twice(row: dict[str, Any]) -> list[dict[str, Any]]:
+    def twice(row: dict[str, Any], _position: str) -> list[dict[str, Any]]:
         return [order(id=f"{row['nr']}-{n}", at_ms=row["nr"] + n) for n in (0, 1)]
 
     found = forwarded({"nr": 7}, terms(translate=twice))
@@ -102,8 +102,14 @@ def test_a_mapping_may_make_several_events_of_a_record_and_each_has_its_index() 
     assert found.max_event_ms == 8
 
 
+def test_a_mapping_is_told_the_position_so_that_ids_can_be_made_of_it() -> None:
+    found = forwarded({"nr": 7}, terms(translate=lambda _row, position: [order(id=position)]))
+
+    assert json.loads(found.records[0].value)["id"] == "orders/3/17"
+
+
 def test_a_row_that_the_mapping_leaves_out_leads_to_nothing() -> None:
-    assert forwarded({"nr": 7}, terms(translate=lambda _row: [])) == Forward()
+    assert forwarded({"nr": 7}, terms(translate=lambda _row, _position: [])) == Forward()
 
 
 # --- time
@@ -220,7 +226,7 @@ def test_a_record_over_the_limit_is_refused_and_its_length_and_digest_stand_in_t
 def test_an_event_that_grows_over_the_limit_is_refused() -> None:
     big = [order(channel="x" * MAX_VALUE_BYTES)]
 
-    assert refused({"nr": 1}, terms(translate=lambda _row: big)).reason == "too_large"
+    assert refused({"nr": 1}, terms(translate=lambda _row, _position: big)).reason == "too_large"
 
 
 def test_the_message_of_a_letter_stays_short_whatever_the_record_says() -> None:
@@ -228,18 +234,18 @@ def test_the_message_of_a_letter_stays_short_whatever_the_record_says() -> None:
 
 
 def test_one_bad_event_makes_a_dead_letter_of_the_whole_record() -> None:
-    found = refused({"nr": 1}, terms(translate=lambda _row: [order(), order(customer_id="")]))
+    found = refused({"nr": 1}, terms(translate=lambda _row, _position: [order(), order(customer_id="")]))
 
     assert (found.reason, found.value) == ("no_customer", b'{"nr": 1}')
 
 
 def test_what_a_mapping_cannot_read_is_refused_with_the_mappings_reason() -> None:
-    def fails(_row: dict[str, Any]) -> list[dict[str, Any]]:
+    def fails(_row: dict[str, Any], _position: str) -> list[dict[str, Any]]:
         raise ContractError("no_customer", "the column CustomerID is empty")
 
     assert refused({"nr": 1}, terms(translate=fails)).message == "the column CustomerID is empty"
 
 
 def test_a_mapping_reads_objects_only() -> None:
-    assert refused(b"[1]", terms(translate=lambda _row: [])).reason == "not_an_object"
-    assert refused(b'{"nr": ', terms(translate=lambda _row: [])).reason == "bad_json"
+    assert refused(b"[1]", terms(translate=lambda _row, _position: [])).reason == "not_an_object"
+    assert refused(b'{"nr": ', terms(translate=lambda _row, _position: [])).reason == "bad_json"

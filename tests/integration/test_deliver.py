@@ -1,0 +1,156 @@
+"""Alerts, risks and stages from a broker into a real Valkey: what is committed, once, also when the server was away."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import TopicPartition
+from detect_log import new_installation, reading, until
+from faust.types import TP
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisAway
+from valkey_server import running_valkey
+
+from schemas.codec import encode
+from schemas.decisions import AlertRecord, AlertState, Decision, LifecycleRecord, RiskRecord, Versions
+from streams.deliver import deliver_of
+from streams.settings import Settings, Topic
+from streams.transport import consumer_of
+from streams.worker import running_roles
+
+pytestmark = pytest.mark.kafka
+
+Unique = Callable[[str], str]
+
+
+def alert(customer: str, sequence: int, state: AlertState) -> AlertRecord:
+    return AlertRecord(
+        customer_id=customer,
+        alert_id=f"alert-of-{customer}",
+        sequence=sequence,
+        state=state,
+        at_ms=1,
+        decided_ms=1,
+        rule="silent@1",
+        kind="absence",
+        episode_start_ms=0,
+        due_ms=1,
+        severity="high",
+        mode="live",
+        versions=Versions(engine=1, rules="1"),
+    )
+
+
+def risk(customer: str, sequence: int) -> RiskRecord:
+    return RiskRecord(customer_id=customer, sequence=sequence, at_ms=1, probability=0.25, band="low", basis="model")
+
+
+async def put(settings: Settings, topic: Topic, values: Sequence[bytes | Decision], **options: Any) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap, **options) as producer:
+        if options:
+            await producer.begin_transaction()
+        for value in values:
+            written = value if isinstance(value, bytes) else encode(value)
+            await producer.send_and_wait(settings.topic(topic), written, key=b"k", partition=0)
+        if options:
+            await producer.abort_transaction()
+
+
+def profile(client: Any, customer: str) -> dict[str, str]:
+    try:
+        return dict(client.hgetall(f"churn:profile:{customer}"))
+    except RedisAway:
+        return {}
+
+
+async def test_profiles_follow_the_topics_and_only_what_is_committed(bootstrap: str, unique: Unique) -> None:
+    with running_valkey() as url:
+        settings = new_installation(bootstrap, unique("deliver"), redis_url=url)
+        client = Redis.from_url(url, decode_responses=True)
+        await put(settings, "alerts", [alert("ada", 1, "opened"), alert("bob", 1, "opened")])
+        await put(settings, "alerts", [alert("ada", 2, "resolved")], transactional_id=unique("aborted"))
+        async with running_roles(settings, ["deliver"]) as roles:
+            await put(settings, "risk", [risk("ada", 1)])
+            await put(
+                settings, "lifecycle", [LifecycleRecord(customer_id="ada", sequence=1, at_ms=5, stage="new", cause="order")]
+            )
+            await put(settings, "alerts", [alert("bob", 2, "resolved")])
+            await until(lambda: deliver_of(roles.apps["deliver"]).counters.records == 5)
+        ada, bob = profile(client, "ada"), profile(client, "bob")
+        client.close()
+
+    assert (ada["probability"], ada["band"], ada["stage"], ada["open_alerts"]) == ("0.25", "low", "new", "1")
+    assert json.loads(ada["alert:alert-of-ada"])["state"] == "opened"
+    assert bob == {"sequence:alert:alert-of-bob": "2", "open_alerts": "0"}
+
+
+async def test_a_server_that_is_away_is_waited_for_and_gets_everything(bootstrap: str, unique: Unique) -> None:
+    with running_valkey() as url:
+        settings = new_installation(bootstrap, unique("away"), redis_url=url)
+    port = int(url.rsplit(":", 1)[1].split("/")[0])
+    await put(settings, "risk", [risk(f"c{number}", 1) for number in range(20)])
+    async with running_roles(settings, ["deliver"]) as roles:
+        counters = deliver_of(roles.apps["deliver"]).counters
+        await until(lambda: counters.retries >= 2)
+        assert counters.records == 0
+        with running_valkey(port):
+            await until(lambda: counters.records == 20)
+            client = Redis.from_url(url, decode_responses=True)
+            assert all(profile(client, f"c{number}")["band"] == "low" for number in range(20))
+            client.close()
+
+
+async def test_without_a_server_nothing_is_acknowledged_and_one_that_comes_later_gets_all(
+    bootstrap: str, unique: Unique
+) -> None:
+    name = unique("none")
+    settings = new_installation(bootstrap, name)
+    await put(settings, "risk", [risk("ada", 1)])
+    async with running_roles(settings, ["deliver"]) as idle:
+        consumer = consumer_of(idle.apps["deliver"])
+
+        async def has_read_it() -> bool:
+            found = (await consumer.positions()).get(TP(settings.topic("risk"), 0))
+            return found is not None and found.position == 1
+
+        await until(has_read_it)
+    with running_valkey() as url:
+        async with running_roles(settings.model_copy(update={"redis_url": url}), ["deliver"]) as roles:
+            await until(lambda: deliver_of(roles.apps["deliver"]).counters.records == 1)
+
+
+async def test_a_worker_can_be_stopped_while_the_server_is_away(bootstrap: str, unique: Unique) -> None:
+    with running_valkey() as url:
+        settings = new_installation(bootstrap, unique("stopped"), redis_url=url)
+    await put(settings, "risk", [risk("ada", 1)])
+    async with asyncio.timeout(40):
+        async with running_roles(settings, ["deliver"]) as roles:
+            counters = deliver_of(roles.apps["deliver"]).counters
+            await until(lambda: counters.retries >= 1)
+    with running_valkey(int(url.rsplit(":", 1)[1].split("/")[0])):
+        async with running_roles(settings, ["deliver"]) as roles:
+            again = deliver_of(roles.apps["deliver"]).counters
+            await until(lambda: again.records == 1)
+
+
+async def test_a_record_that_cannot_be_read_or_kept_is_put_aside(bootstrap: str, unique: Unique) -> None:
+    with running_valkey() as url:
+        settings = new_installation(bootstrap, unique("aside"), redis_url=url)
+        client = Redis.from_url(url, decode_responses=True)
+        client.set("churn:profile:bob", "somebody else's")
+        bad = [b"{", encode(risk("bob", 1))]
+        await put(settings, "risk", [bad[0], risk("ada", 1), bad[1], risk("eve", 1)])
+        async with running_roles(settings, ["deliver"]) as roles:
+            counters = deliver_of(roles.apps["deliver"]).counters
+            await until(lambda: counters.records == 2)
+        assert profile(client, "ada")["band"] == profile(client, "eve")["band"] == "low"
+        client.close()
+
+    assert counters.dead_letters == {"bad_json": 1, "sink_refused": 1}
+    async with reading(settings, TopicPartition(settings.topic("deadletters"), 0)) as letters:
+        found = {letter.value: {name: text.decode() for name, text in letter.headers} for letter in letters}
+    assert [found[value]["reason"] for value in bad] == ["bad_json", "sink_refused"]
+    assert [(found[value]["stage"], found[value]["offset"]) for value in bad] == [("deliver", "0"), ("deliver", "2")]
