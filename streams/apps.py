@@ -1,7 +1,9 @@
 """One Faust app for a role: its own consumer group, chunks of raw records, no Faust tables, no leader, no web server."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any, Final, cast
 
 import structlog
@@ -37,6 +39,7 @@ def make_app(settings: Settings, role: Role, *, read_committed: bool = False, se
         settings.group_id(role),
         broker=[f"kafka://{server}" for server in settings.bootstrap.split(",")],
         store="memory://",
+        datadir=str(Path(tempfile.gettempdir()) / "churnwatch"),  # Faust makes it, and nothing is kept in it
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,

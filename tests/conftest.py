@@ -11,6 +11,11 @@ from kafka_server import KafkaUnavailable, running_kafka
 from streams.devbroker.process import spawn_broker
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--rewrite-golden`, which `make golden` uses."""
+    parser.addoption("--rewrite-golden", action="store_true", help="write the alerts of golden stories anew")
+
+
 @pytest.fixture(scope="session")
 def bootstrap() -> Iterator[str]:
     """A broker: the one `CHURN_BOOTSTRAP` names, Apache Kafka with `CHURN_KAFKA=1`, else the development broker."""

@@ -85,6 +85,7 @@ def read_or_refused(plain: object) -> object:
 @settings(max_examples=300)
 def test_no_bytes_make_a_decoder_fail_otherwise_than_with_a_contract_error(value: bytes) -> None:
     for read in (decode_record, decode_line, decode_decision, decode_heartbeat):
-        with pytest.raises(ContractError) as refused:
+        try:
             read(value)
-        assert refused.value.code in CODES
+        except ContractError as refused:
+            assert refused.code in CODES  # noqa: PT017 - most of these bytes are refused, but a few are a record
