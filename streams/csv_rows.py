@@ -14,7 +14,8 @@ from schemas.errors import ContractError
 DELIMITERS: Final = (",", ";", "\t", "|")
 _SAMPLE_BYTES: Final = 1 << 18
 _GUESS_BYTES: Final = 1 << 15
-_UTF8_SHARE: Final = 0.9
+_BROKEN_SHARE: Final = 0.1
+_BROKEN_OF_ALL: Final = 0.01
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -52,14 +53,20 @@ def csv_form(lines: IO[bytes], encoding: str | None, delimiter: str | None) -> C
 
 
 def detected_encoding(sample: bytes) -> str:
-    """The encoding of a file that begins so: UTF-8 whenever nearly all lines agree, so that one bad line stays one."""
+    """The encoding of a file that begins so.
+
+    UTF-8 if nearly all lines agree, whether they are nearly all of those with other characters than ASCII, or of all: a few
+    broken lines shall become dead letters, not make every name in the file a guess.
+    """
     for mark, encoding in _BOMS:
         if sample.startswith(mark):
             return encoding
-    telling = [line for line in sample.splitlines()[:-1] or [sample] if not line.isascii()]
-    if sum(is_utf8(line) for line in telling) >= _UTF8_SHARE * len(telling):
+    lines = sample.splitlines()[:-1] or [sample]  # the last one may be cut off
+    telling = [line for line in lines if not line.isascii()]
+    other = [line for line in telling if not is_utf8(line)]
+    if len(other) <= _BROKEN_SHARE * len(telling) or len(other) <= _BROKEN_OF_ALL * len(lines):
         return "utf-8"
-    best = from_bytes(b"\n".join(telling)[:_GUESS_BYTES]).best()
+    best = from_bytes(b"\n".join(other)[:_GUESS_BYTES]).best()
     return "utf-8" if best is None else best.encoding
 
 
@@ -135,7 +142,7 @@ def _decoded(lines: Iterator[bytes], encoding: str) -> Iterator[_Line]:
             yield content.decode(plain), line, None
         except UnicodeDecodeError as error:
             code = "bad_utf8" if plain == "utf-8" else "bad_row"
-            fault = ContractError(code, f"byte {error.start} of the row is not {plain}: {error.reason}")
+            fault = ContractError(code, f"byte {error.start} of the row is not {plain}; is another `encoding` right?")
             yield content.decode(plain, "replace"), line, fault
 
 

@@ -1,7 +1,7 @@
 """`churnwatch export`: the log as canonical JSON lines, each with its partition and offset, for `replay`."""
 
 import asyncio
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import msgspec
 from aiokafka.structs import ConsumerRecord, TopicPartition
@@ -10,6 +10,7 @@ from schemas.codec import decode_record, encode
 from schemas.errors import ContractError
 from streams.settings import Settings
 from streams.topic_tail import read_through, reader
+from streams.topics import partition_count
 
 
 class ExportRefused(RuntimeError):  # noqa: N818 - what happened to the log
@@ -35,11 +36,11 @@ def export_log(settings: Settings, out: IO[bytes]) -> int:
 
 async def _exported(settings: Settings, out: IO[bytes]) -> int:
     topic, count = settings.topic("events"), 0
+    partitions = await asyncio.to_thread(partition_count, settings, topic)
+    if partitions is None:
+        raise ExportRefused(f"the topic {topic} does not exist: `churnwatch topics` creates it")
     async with reader(settings) as consumer:
-        if topic not in await consumer.topics():
-            raise ExportRefused(f"the topic {topic} does not exist: `churnwatch topics` creates it")
-        partitions: Any = consumer.partitions_for_topic(topic)
-        for partition in sorted(partitions):
+        for partition in range(partitions):
             async for record in read_through(consumer, TopicPartition(topic, partition)):
                 line = exported_line(record)
                 if line is not None:

@@ -1,5 +1,6 @@
 """Events of a file into a source topic: each partition in order, each record with its import's name and its number."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +12,7 @@ from streams.log_writer import LogWriter
 from streams.routing import WATERMARK_HEADER, log_partition
 from streams.settings import Settings
 from streams.topic_tail import read_through, reader
+from streams.topics import partition_count
 from streams.transactions import Place, Row
 
 IMPORT_HEADER: Final = "churn-import"
@@ -116,11 +118,11 @@ async def send_letters(settings: Settings, rows: Sequence[Row], named: NamedImpo
 
 async def _next_numbers(settings: Settings, topic: str, named: NamedImport) -> list[int]:
     """For each partition, the number after the last record of this import that is there."""
+    count = await asyncio.to_thread(partition_count, settings, topic)
+    if count is None:
+        raise ImportRefused(f"the topic {topic} does not exist: `churnwatch topics` creates it")
     async with reader(settings) as consumer:
-        if topic not in await consumer.topics():
-            raise ImportRefused(f"the topic {topic} does not exist: `churnwatch topics` creates it")
-        partitions: Any = consumer.partitions_for_topic(topic)
-        return [await _next_number(consumer, TopicPartition(topic, partition), named) for partition in sorted(partitions)]
+        return [await _next_number(consumer, TopicPartition(topic, partition), named) for partition in range(count)]
 
 
 async def _next_number(consumer: Any, tp: TopicPartition, named: NamedImport) -> int:  # noqa: ANN401

@@ -128,6 +128,18 @@ def check_topics(settings: Settings, sources: Iterable[str] | None = None) -> No
         )
 
 
+def partition_count(settings: Settings, topic: str) -> int | None:
+    """How many partitions a topic has; None if there is no such topic.
+
+    Raises:
+        kafka.errors.KafkaError: the broker does not answer.
+    """
+    with _admin(settings) as admin:
+        if topic not in admin.list_topics():
+            return None
+        return len(admin.describe_topics([topic])[0]["partitions"])
+
+
 def _spec(settings: Settings, name: str, form: _Form, safety: Mapping[str, str], *, ours: bool) -> TopicSpec:
     return TopicSpec(name, settings.partitions if form.partitioned else 1, {**form.configs, **safety}, ours)
 

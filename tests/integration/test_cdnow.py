@@ -1,0 +1,220 @@
+"""Every purchase of a real shop: the silences that are told equal an oracle over the file, without and with a broker."""
+
+import asyncio
+import csv
+import gzip
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka.structs import TopicPartition
+from detect_log import new_installation, reading, until
+from engine_run import absence, rule_set
+from real_data import MAPPINGS, real_file
+
+from detectors.engine import PartitionEngine
+from schemas.codec import decode_decision, encode
+from schemas.control import Tick
+from schemas.decisions import AlertRecord
+from schemas.instants import DAY_MS
+from schemas.rules import RuleSet
+from streams.import_file import ImportSummary, import_file
+from streams.replay import replay
+from streams.rules_command import publish
+from streams.settings import Settings, variable
+from streams.topic_tail import last_ticks, read_through, reader
+
+PURCHASES = 69_659
+DAYS = 60
+RULES: RuleSet = rule_set(absence(DAYS))
+RULES_FILE = """\
+version: "1"
+tenant: shop
+rules:
+  - {id: silent, kind: absence, of: [order.placed], for: P60D}
+"""
+DONE_WITHIN_S = 240
+WORKER = """
+import sys
+from streams.settings import load_settings
+from streams.worker import run_worker
+sys.exit(run_worker(load_settings(), ["ingest", "detect", "clock"]))
+"""
+Silence = tuple[str, int, int]
+
+
+@pytest.fixture(scope="module")
+def purchases() -> Path:
+    return real_file("cdnow/cdnow_transactions.csv.gz")
+
+
+@pytest.fixture(scope="module")
+def replayed(purchases: Path, tmp_path_factory: pytest.TempPathFactory) -> list[AlertRecord]:
+    out = tmp_path_factory.mktemp("cdnow") / "orders.jsonl"
+    assert import_file(purchases, MAPPINGS / "cdnow.yaml", out=out).events == {"order.placed": PURCHASES}
+    with out.open("rb") as lines:
+        return list(replay(lines, RULES))
+
+
+def oracle(purchases: Path) -> tuple[set[Silence], int]:
+    """Each (customer, last purchase, when it was 60 days ago), and how many of them ended on that very day."""
+    days: dict[str, set[int]] = defaultdict(set)
+    with gzip.open(purchases, "rt", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            days[row["customer_id"]].add((date.fromisoformat(row["date"]) - date(1970, 1, 1)).days)
+    end = max(map(max, days.values()))
+    found: set[Silence] = set()
+    exact = 0
+    for customer, bought in days.items():
+        ordered = sorted(bought)
+        for day, following in zip(ordered, [*ordered[1:], None], strict=True):
+            if day + DAYS <= (end if following is None else following):
+                found.add((customer, day * DAY_MS, (day + DAYS) * DAY_MS))
+                exact += following == day + DAYS
+    return found, exact
+
+
+def opened(alerts: Iterable[AlertRecord]) -> list[Silence]:
+    return [(a.customer_id, a.episode_start_ms, a.due_ms) for a in alerts if a.state == "opened"]
+
+
+def transitions(alerts: Iterable[AlertRecord]) -> Counter[tuple[Any, ...]]:
+    return Counter((a.alert_id, a.sequence, a.state, a.at_ms, a.due_ms) for a in alerts)
+
+
+def test_replay_tells_the_silences_that_the_file_has(purchases: Path, replayed: list[AlertRecord]) -> None:
+    silences, exact = oracle(purchases)
+    assert exact == 181
+    assert set(opened(replayed)) == silences
+    assert len(opened(replayed)) == len(silences)
+    assert {alert.state for alert in replayed} == {"opened", "resolved"}
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(2 * DONE_WITHIN_S)
+async def test_workers_tell_what_the_oracle_and_replay_tell(
+    bootstrap: str, unique: Callable[[str], str], purchases: Path, replayed: list[AlertRecord], tmp_path: Path
+) -> None:
+    settings = await installation(bootstrap, unique("cdnow"), tmp_path)
+    with worker_process(settings):
+        summary = await asyncio.to_thread(import_into, settings, purchases)
+        await until_done(settings, summary)
+    await assert_all_is_told(settings, purchases, replayed)
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(2 * DONE_WITHIN_S)
+async def test_a_worker_killed_in_the_middle_of_the_import_changes_nothing(
+    bootstrap: str, unique: Callable[[str], str], purchases: Path, replayed: list[AlertRecord], tmp_path: Path
+) -> None:
+    settings = await installation(bootstrap, unique("cdnow"), tmp_path)
+    importing = asyncio.create_task(asyncio.to_thread(import_into, settings, purchases))
+    with worker_process(settings) as victim:
+        heads = Heads(settings)
+
+        async def some_is_decided() -> bool:
+            return sum(await heads.positions()) > PURCHASES // 10
+
+        await until(some_is_decided, DONE_WITHIN_S)
+        victim.kill()
+        victim.wait()
+    summary = await importing
+    assert sum(await heads.positions()) < PURCHASES  # else it was not the middle
+    with worker_process(settings):
+        await until_done(settings, summary)
+    await assert_all_is_told(settings, purchases, replayed)
+
+
+async def installation(bootstrap: str, name: str, tmp_path: Path) -> Settings:
+    settings = new_installation(
+        bootstrap, name, clock="event", tick_ms=200, heartbeat_ms=200, position_interval_ms=200, max_batch_records=1_000
+    )
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES_FILE, encoding="utf-8")
+    await asyncio.to_thread(publish, path, settings, "test")
+    return settings
+
+
+def import_into(settings: Settings, purchases: Path) -> ImportSummary:
+    topic = f"{settings.source_prefix}orders"
+    return import_file(purchases, MAPPINGS / "cdnow.yaml", settings=settings, topic=topic)
+
+
+@contextmanager
+def worker_process(settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker of its own with all that alerts need, killed at the end of the block if it still runs."""
+    chosen = settings.model_dump(exclude_defaults=True)
+    environment = {**os.environ, **{variable(name): str(value) for name, value in chosen.items()}}
+    with subprocess.Popen([sys.executable, "-c", WORKER], env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+class Heads:
+    """How far detect has come, by the positions that it has committed; each record of the state is read once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._read = [0] * settings.partitions
+        self._heads: list[bytes | None] = [None] * settings.partitions
+
+    async def positions(self) -> list[int]:
+        async with reader(self._settings) as consumer:
+            for partition in range(self._settings.partitions):
+                tp = TopicPartition(self._settings.topic("state"), partition)
+                async for record in read_through(consumer, tp, self._read[partition]):
+                    self._read[partition] = record.offset + 1
+                    if record.key == b"p/head":
+                        self._heads[partition] = record.value
+        return [self._position(partition, head) for partition, head in enumerate(self._heads)]
+
+    def _position(self, partition: int, head: bytes | None) -> int:
+        engine = PartitionEngine(partition, self._settings.topic("events"))
+        if head is not None:
+            engine.load(b"p/head", head)
+        return engine.position
+
+
+async def until_done(settings: Settings, summary: ImportSummary) -> None:
+    """Wait until every partition has the tick of the last purchase, and detect has committed all that is before its end."""
+    heads = Heads(settings)
+
+    async def done() -> bool:
+        ticks: list[Tick] = await last_ticks(settings)
+        told = [tick for tick in ticks if tick.marks_ms.get("orders") == summary.last_ms]
+        if len(told) < settings.partitions:
+            return False
+        ends = await log_ends(settings)  # nothing but the same ticks again can follow
+        return all(at >= end - 1 for at, end in zip(await heads.positions(), ends, strict=True))
+
+    await until(done, DONE_WITHIN_S)
+
+
+async def log_ends(settings: Settings) -> list[int]:
+    places = [TopicPartition(settings.topic("events"), partition) for partition in range(settings.partitions)]
+    async with reader(settings) as consumer:
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        return [ends[place] for place in places]
+
+
+async def assert_all_is_told(settings: Settings, purchases: Path, replayed: list[AlertRecord]) -> None:
+    alerts: list[AlertRecord] = []
+    for partition in range(settings.partitions):
+        async with reading(settings, TopicPartition(settings.topic("alerts"), partition)) as records:
+            found = [decode_decision(record.value) for record in records]
+        alerts += [alert for alert in found if isinstance(alert, AlertRecord)]
+    silences, _ = oracle(purchases)
+    assert set(opened(alerts)) == silences
+    assert transitions(alerts) == transitions(replayed)
+    assert max(transitions(alerts).values()) == 1
+    assert len({encode(alert) for alert in alerts}) == len(alerts)
