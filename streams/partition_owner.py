@@ -30,6 +30,8 @@ class DetectCounters:
 
     records: int = 0
     transactions: int = 0
+    transaction_s: float = 0.0
+    """Time that they took, together."""
     restored_records: int = 0
     seeks_back: int = 0
     lost_partitions: int = 0
@@ -181,6 +183,7 @@ class PartitionOwner:
         await self._writer.commit(rows)
         self._position_is_ahead = False
         self._counters.transactions += 1
+        self._counters.transaction_s += time.monotonic() - self._committed_s
         self._counters.alerts.update((alert.rule, alert.state) for alert in decisions.alerts)
         self._counters.dead_letters.update(letter.reason for letter in decisions.dead_letters)
 

@@ -13,7 +13,8 @@ from kafka.errors import KafkaError
 from mode import Service
 
 from streams.logs import configure_logging
-from streams.settings import ROLES, Role, Settings
+from streams.metrics import serving_metrics
+from streams.settings import ROLES, Role, Settings, SettingsError
 from streams.sources import SourcesError, load_sources
 from streams.topics import TopicsError, check_topics
 
@@ -61,6 +62,7 @@ async def running_roles(settings: Settings, roles: Sequence[Role] = ROLES) -> As
 
     Raises:
         TopicsError: a topic is missing or different.
+        SettingsError: the port of the metrics cannot be had.
         Exception: whatever made a role fail, when the block ends.
     """
     sources = [source.topic for source in load_sources(settings)]
@@ -68,7 +70,8 @@ async def running_roles(settings: Settings, roles: Sequence[Role] = ROLES) -> As
     running = Roles({role: _make_app(role, settings) for role in roles})
     try:
         await running.start()
-        yield running
+        async with serving_metrics(settings, running.apps):
+            yield running
     finally:
         await running.stop()
     if running.crash_reason is not None:
@@ -80,7 +83,7 @@ def run_worker(settings: Settings, roles: Sequence[Role] = ROLES) -> int:
     configure_logging(settings.log_level)
     try:
         asyncio.run(_serve(settings, roles))
-    except (TopicsError, SourcesError) as unfit:
+    except (TopicsError, SourcesError, SettingsError) as unfit:
         for fault in str(unfit).splitlines():
             log.error("worker.cannot_start", reason=fault)  # noqa: TRY400 - the sentence says it all
         return EXIT_FAILED

@@ -1,0 +1,261 @@
+"""Metrics for Prometheus: one table of all there are, and a collector that reads the roles' counters when it is asked."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+import structlog
+from faust import App
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from streams.settings import Role, Settings, SettingsError, variable
+from streams.transport import consumer_of
+
+if TYPE_CHECKING:  # a process with one role does not load the others
+    from streams.clock import Clock
+    from streams.deliver import Deliver
+    from streams.detect import Detector
+    from streams.ingest import Ingest
+    from streams.learn import Learner
+
+MetricName = Literal[
+    "churn_ingest_events_total",
+    "churn_ingest_clamped_events_total",
+    "churn_ingest_heartbeats_total",
+    "churn_dead_letters_total",
+    "churn_detect_records_total",
+    "churn_transaction_duration_seconds",
+    "churn_restored_records_total",
+    "churn_lost_partitions_total",
+    "churn_seeks_back_total",
+    "churn_alerts_total",
+    "churn_ticks_total",
+    "churn_documents_published_total",
+    "churn_feed_mark_lag_seconds",
+    "churn_feed_status",
+    "churn_learn_examples_total",
+    "churn_learn_refused_examples_total",
+    "churn_model_log_loss",
+    "churn_model_base_log_loss",
+    "churn_model_auc",
+    "churn_delivered_records_total",
+    "churn_deliver_retries_total",
+    "churn_position_offset",
+    "churn_lag_records",
+]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a metric is exposed."""
+
+    kind: Literal["counter", "gauge", "summary"]
+    labels: tuple[str, ...]
+    help: str
+
+
+METRICS: Final[Mapping[MetricName, Form]] = {
+    "churn_ingest_events_total": Form("counter", ("topic",), "Events written to the log, by source topic."),
+    "churn_ingest_clamped_events_total": Form(
+        "counter", ("topic",), "Events a little ahead of the broker that got the time of their record."
+    ),
+    "churn_ingest_heartbeats_total": Form("counter", (), "Reports of ingest about source partitions."),
+    "churn_dead_letters_total": Form("counter", ("stage", "reason"), "Records put aside, by who did it and why."),
+    "churn_detect_records_total": Form("counter", (), "Records of the log that were applied."),
+    "churn_transaction_duration_seconds": Form("summary", (), "Transactions of detect, and how long they took."),
+    "churn_restored_records_total": Form("counter", (), "Records of state read back when partitions were taken over."),
+    "churn_lost_partitions_total": Form("counter", (), "Partitions that another process took, or whose commit failed."),
+    "churn_seeks_back_total": Form("counter", (), "Times that detect went back for records it had not seen."),
+    "churn_alerts_total": Form("counter", ("rule", "state"), "Transitions of alerts that were committed."),
+    "churn_ticks_total": Form("counter", (), "Ticks written by the clock."),
+    "churn_documents_published_total": Form("counter", (), "Rule sets, calendars and models copied into the log."),
+    "churn_feed_mark_lag_seconds": Form("gauge", ("feed",), "How far the mark of a feed is behind the last tick."),
+    "churn_feed_status": Form("gauge", ("feed", "status"), "1 for the status that a feed has, 0 for the others."),
+    "churn_learn_examples_total": Form("counter", (), "Matured examples that the model learned from."),
+    "churn_learn_refused_examples_total": Form("counter", (), "Examples that were of no use."),
+    "churn_model_log_loss": Form("gauge", (), "Log loss of the model on examples it had not seen."),
+    "churn_model_base_log_loss": Form("gauge", (), "Log loss of always saying the base rate; a model must be below it."),
+    "churn_model_auc": Form("gauge", (), "Area under the ROC curve on examples that the model had not seen."),
+    "churn_delivered_records_total": Form("counter", (), "Decisions that the sink has taken."),
+    "churn_deliver_retries_total": Form("counter", (), "Times that a sink did not take a batch and it was kept."),
+    "churn_position_offset": Form("gauge", ("role", "topic", "partition"), "Next offset that a role works on."),
+    "churn_lag_records": Form("gauge", ("role", "topic", "partition"), "Offsets between there and the partition's end."),
+}
+
+_STATUSES: Final = ("live", "lagging", "silent", "dead")
+_POSITIONS_TIMEOUT_S: Final = 2.0
+
+log = structlog.get_logger("churn.metrics")
+
+
+class Sample(NamedTuple):
+    """A value, or for a summary its sum, and of how many it is."""
+
+    name: MetricName
+    labels: tuple[str, ...]
+    value: float
+    of_how_many: int = 1
+
+
+def table_rows() -> list[str]:
+    """The rows of the table of metrics in the README."""
+    return [
+        f"| `{name}` | {form.kind} | {', '.join(f'`{label}`' for label in form.labels) or '-'} | {form.help} |"
+        for name, form in METRICS.items()
+    ]
+
+
+class RoleCollector(Collector):
+    """Reads the counters of the roles of a process at each scrape. Between scrapes it costs nothing."""
+
+    def __init__(self, apps: Mapping[Role, App], loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """`loop` is where the apps run; without it there are no positions."""
+        self._apps = apps
+        self._loop = loop
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric of the table; one of a role that does not run here has no values."""
+        families = {name: _family(name, form) for name, form in METRICS.items()}
+        for sample in self._samples():
+            family, labels = families[sample.name], list(sample.labels)
+            if isinstance(family, SummaryMetricFamily):
+                family.add_metric(labels, count_value=sample.of_how_many, sum_value=sample.value)
+            else:
+                family.add_metric(labels, sample.value)
+        yield from families.values()
+
+    def _samples(self) -> Iterator[Sample]:
+        for app in self._apps.values():
+            yield from samples_of(app)
+        yield from self._positions()
+
+    def _positions(self) -> Iterator[Sample]:
+        """Asked in the loop of the apps, since the scrape runs in a thread of its own."""
+        if self._loop is None:
+            return
+        for role, app in self._apps.items():
+            asked = asyncio.run_coroutine_threadsafe(_positions(role, app), self._loop)
+            try:
+                yield from asked.result(_POSITIONS_TIMEOUT_S)
+            except Exception as error:  # noqa: BLE001 - a consumer that is just closing must not fail the whole scrape
+                asked.cancel()
+                log.warning("metrics.no_positions", role=role, reason=repr(error))
+
+
+@contextlib.asynccontextmanager
+async def serving_metrics(settings: Settings, apps: Mapping[Role, App]) -> AsyncIterator[int]:
+    """Serve the metrics of these roles for as long as the block lasts; yields the port, 0 if the settings want none.
+
+    Raises:
+        SettingsError: the port cannot be had.
+    """
+    if not settings.metrics_port:
+        yield 0
+        return
+    registry = CollectorRegistry()
+    registry.register(RoleCollector(apps, asyncio.get_running_loop()))
+    try:
+        server, thread = start_http_server(settings.metrics_port, registry=registry)
+    except OSError as error:
+        raise SettingsError(f"{variable('metrics_port')}={settings.metrics_port}: the port cannot be had: {error}") from None
+    try:
+        yield server.server_port
+    finally:
+        await asyncio.to_thread(server.shutdown)  # in a thread, since a scrape may be waiting for this loop
+        server.server_close()
+        thread.join()
+
+
+def samples_of(app: App) -> Iterator[Sample]:
+    """What the counters of a role say. They are copied first: the role goes on counting in another thread."""
+    found: Any = app
+    if hasattr(found, "ingest"):
+        yield from _ingest(found.ingest)
+    if hasattr(found, "detector"):
+        yield from _detect(found.detector)
+    if hasattr(found, "clock"):
+        yield from _clock(found.clock)
+    if hasattr(found, "learner"):
+        yield from _learn(found.learner)
+    if hasattr(found, "deliver"):
+        yield from _deliver(found.deliver)
+
+
+def _ingest(ingest: "Ingest") -> Iterator[Sample]:
+    counters = ingest.counters
+    for topic, count in dict(counters.events).items():
+        yield Sample("churn_ingest_events_total", (topic,), count)
+    for topic, count in dict(counters.clamped).items():
+        yield Sample("churn_ingest_clamped_events_total", (topic,), count)
+    yield Sample("churn_ingest_heartbeats_total", (), counters.heartbeats)
+    yield from _dead_letters("ingest", counters.dead_letters)
+
+
+def _detect(detector: "Detector") -> Iterator[Sample]:
+    counters = detector.counters
+    yield Sample("churn_detect_records_total", (), counters.records)
+    yield Sample("churn_transaction_duration_seconds", (), counters.transaction_s, counters.transactions)
+    yield Sample("churn_restored_records_total", (), counters.restored_records)
+    yield Sample("churn_lost_partitions_total", (), counters.lost_partitions)
+    yield Sample("churn_seeks_back_total", (), counters.seeks_back)
+    by_rule: dict[tuple[str, str], int] = {}
+    for (rule, state), count in dict(counters.alerts).items():
+        labels = (rule.partition("@")[0], state)  # the versions of a rule are one line in a chart
+        by_rule[labels] = by_rule.get(labels, 0) + count
+    for labels, count in by_rule.items():
+        yield Sample("churn_alerts_total", labels, count)
+    yield from _dead_letters("detect", counters.dead_letters)
+
+
+def _clock(clock: "Clock") -> Iterator[Sample]:
+    yield Sample("churn_ticks_total", (), clock.counters.ticks)
+    yield Sample("churn_documents_published_total", (), clock.counters.documents)
+    for feed, lag_ms in clock.state.lags_ms().items():
+        if lag_ms is not None:
+            yield Sample("churn_feed_mark_lag_seconds", (feed,), lag_ms / 1000)
+    for feed, held in clock.state.statuses().items():
+        for status in _STATUSES:
+            yield Sample("churn_feed_status", (feed, status), float(held == status))
+
+
+def _learn(learner: "Learner") -> Iterator[Sample]:
+    yield Sample("churn_learn_examples_total", (), learner.counters.examples)
+    yield Sample("churn_learn_refused_examples_total", (), learner.counters.refused)
+    quality = learner.model.quality.report()
+    if not quality.examples:
+        return  # nothing was judged yet, and 0 would look like a perfect model
+    yield Sample("churn_model_log_loss", (), quality.log_loss)
+    yield Sample("churn_model_base_log_loss", (), quality.base_log_loss)
+    yield Sample("churn_model_auc", (), quality.auc)
+
+
+def _deliver(deliver: "Deliver") -> Iterator[Sample]:
+    yield Sample("churn_delivered_records_total", (), deliver.counters.records)
+    yield Sample("churn_deliver_retries_total", (), deliver.counters.retries)
+    yield from _dead_letters("deliver", deliver.counters.dead_letters)
+
+
+def _dead_letters(stage: str, reasons: Mapping[str, int]) -> Iterator[Sample]:
+    for reason, count in dict(reasons).items():
+        yield Sample("churn_dead_letters_total", (stage, reason), count)
+
+
+async def _positions(role: Role, app: App) -> list[Sample]:
+    consumer = consumer_of(app)
+    found: list[Sample] = []
+    for tp, at in (await consumer.positions()).items():
+        labels = (role, tp.topic, str(tp.partition))
+        position = at.position - consumer.held(tp)
+        found.append(Sample("churn_position_offset", labels, position))
+        found.append(Sample("churn_lag_records", labels, max(0, at.end - position)))
+    return found
+
+
+def _family(name: str, form: Form) -> Any:  # noqa: ANN401 - three classes without a common `add_metric`
+    families: Mapping[str, Any] = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "summary": SummaryMetricFamily}
+    return families[form.kind](name, form.help, labels=form.labels)

@@ -1,0 +1,150 @@
+"""Every metric stands in one table, in the README, and in a scrape."""
+
+import asyncio
+import socket
+import urllib.request
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from schemas.decisions import ExampleRecord
+from schemas.progress import Heartbeat
+from streams.clock import clock_of, make_clock_app
+from streams.deliver import deliver_of, make_deliver_app
+from streams.detect import detector_of, make_detect_app
+from streams.ingest import ingest_of, make_ingest_app
+from streams.learn import learner_of, make_learn_app
+from streams.metrics import METRICS, MetricName, RoleCollector, serving_metrics, table_rows
+from streams.settings import SettingsError, load_settings
+
+README = Path(__file__).parents[2] / "README.md"
+UNITS = ("_total", "_seconds", "_records", "_offset", "_status", "_log_loss", "_auc")
+BY_CONSUMER = {"churn_position_offset", "churn_lag_records"}
+
+
+def counted_apps() -> dict[Any, Any]:
+    """All roles, each with something to tell; none of them is started."""
+    settings = load_settings(prefix="t.")
+    apps: dict[Any, Any] = {
+        "ingest": make_ingest_app(settings),
+        "detect": make_detect_app(settings),
+        "clock": make_clock_app(settings),
+        "learn": make_learn_app(settings),
+        "deliver": make_deliver_app(settings),
+    }
+    ingest = ingest_of(apps["ingest"]).counters
+    ingest.events["orders"], ingest.clamped["orders"], ingest.dead_letters["bad_json"] = 7, 1, 2
+    detect = detector_of(apps["detect"]).counters
+    detect.transactions, detect.transaction_s = 4, 0.5
+    detect.alerts["silent@1", "opened"], detect.alerts["silent@2", "opened"] = 3, 2
+    deliver_of(apps["deliver"]).counters.dead_letters["bad_json"] = 1
+    learner_of(apps["learn"]).model.learn(
+        ExampleRecord(customer_id="ada", at_ms=0, horizon_ms=1, churned=True, names=["gap"], features=[1.0], active=True)
+    )
+    clock = clock_of(apps["clock"]).state
+    for appended_ms in (9_000, 10_000):
+        beat = Heartbeat(
+            feed="orders",
+            topic="orders",
+            partition=0,
+            partitions=1,
+            generation=1,
+            position=0,
+            max_event_ms=8_000,
+            caught_up=False,
+        )
+        clock.heartbeat(beat, appended_ms)
+    clock.decide()
+    return apps
+
+
+def scraped(text: str) -> dict[str, dict[tuple[str, ...], float]]:
+    return {
+        family.name: {(sample.name, *dict(sorted(sample.labels.items())).values()): sample.value for sample in family.samples}
+        for family in text_string_to_metric_families(text)
+    }
+
+
+@pytest.fixture
+async def scrape() -> str:
+    registry = CollectorRegistry()
+    registry.register(RoleCollector(counted_apps()))
+    return generate_latest(registry).decode()
+
+
+async def test_every_metric_of_the_table_is_exposed_and_no_other(scrape: str) -> None:
+    found = scraped(scrape)
+
+    assert set(found) == {name.removesuffix("_total") for name in METRICS}
+
+
+async def test_every_metric_has_a_value_when_its_role_has_something_to_tell(scrape: str) -> None:
+    silent = {name for name, samples in scraped(scrape).items() if not samples}
+
+    assert silent == BY_CONSUMER, "positions need a consumer that runs"
+
+
+async def test_the_values_are_those_of_the_counters(scrape: str) -> None:
+    found = scraped(scrape)
+
+    assert found["churn_ingest_events"] == {("churn_ingest_events_total", "orders"): 7}
+    assert found["churn_dead_letters"] == {
+        ("churn_dead_letters_total", "bad_json", "ingest"): 2,
+        ("churn_dead_letters_total", "bad_json", "deliver"): 1,
+    }
+    assert found["churn_alerts"] == {("churn_alerts_total", "silent", "opened"): 5}
+    assert found["churn_transaction_duration_seconds"] == {
+        ("churn_transaction_duration_seconds_count",): 4,
+        ("churn_transaction_duration_seconds_sum",): 0.5,
+    }
+    assert found["churn_feed_mark_lag_seconds"] == {("churn_feed_mark_lag_seconds", "orders"): 2.0}
+    assert found["churn_feed_status"]["churn_feed_status", "orders", "live"] == 1
+    assert found["churn_feed_status"]["churn_feed_status", "orders", "dead"] == 0
+
+
+def test_the_table_and_the_type_of_names_are_one_list() -> None:
+    assert tuple(METRICS) == get_args(MetricName)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_name_says_that_it_is_ours_and_its_unit(name: MetricName) -> None:
+    assert name.startswith("churn_")
+    assert name.endswith(UNITS)
+    assert (METRICS[name].kind == "counter") == name.endswith("_total")
+    assert METRICS[name].help.endswith(".")
+    assert "customer" not in METRICS[name].labels
+
+
+def test_the_readme_lists_every_metric() -> None:
+    text = README.read_text(encoding="utf-8")
+
+    assert [row for row in table_rows() if row not in text] == []
+
+
+async def test_prometheus_finds_the_metrics_at_the_port_of_the_settings() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with serving_metrics(load_settings(metrics_port=port), {}) as served:
+        url = f"http://127.0.0.1:{served}/metrics"
+        text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10).read().decode())
+
+    assert set(scraped(text)) == {name.removesuffix("_total") for name in METRICS}
+
+
+async def test_without_a_port_nothing_is_served() -> None:
+    async with serving_metrics(load_settings(), {}) as served:
+        assert served == 0
+
+
+async def test_a_port_that_is_taken_is_told_as_a_fault_of_the_settings() -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        settings = load_settings(metrics_port=taken.getsockname()[1])
+        with pytest.raises(SettingsError, match="CHURN_METRICS_PORT"):
+            async with serving_metrics(settings, {}):
+                pass
