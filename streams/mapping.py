@@ -172,18 +172,20 @@ def _maker(node: Node, place: Place, form: FileForm) -> _Maker | None:
     return _Maker(when, column, types, setters)
 
 
-def _types(node: Node, place: Place, form: FileForm) -> tuple[str, dict[str, str]]:
+def _types(node: Node, place: Place, form: FileForm) -> tuple[str, dict[str, str]] | None:
     if isinstance(node, Scalar):
         return "", {"": _event_type(node, place)}
     read = read_fields(node, place, {"column": Field(text, required=True), "table": Field(_type_table, required=True)})
     if "column" not in read or not read.get("table"):
-        raise Refused(node.line, "the type is a type of event, or a `column` and a `table` of types")
+        return None
     form.columns.add(read["column"])
     return read["column"], read["table"]
 
 
 def _type_table(node: Node, place: Place) -> dict[str, str]:
     found: dict[str, str] = mapping_of(_event_type, text)(node, place)
+    if isinstance(node, Entries) and not node.key_lines:
+        raise Refused(node.line, "the table is empty; it names an event type for each value")
     return found
 
 

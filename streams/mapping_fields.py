@@ -131,8 +131,8 @@ def _check_outcome(node: Entries, place: Place, outcome: str, target: Target) ->
     elif target.kind in {"number", "integer", "flag"}:
         try:
             _read_plain(target.kind, ".")(outcome, "constant")
-        except ContractError as error:
-            place.refuse(node.line, error.message)
+        except ContractError:
+            place.refuse(node.line, f"{outcome!r} is no {target.kind}, which this field is")
 
 
 def _check_zone(node: Node, options: Mapping[str, Any], form: FileForm) -> None:

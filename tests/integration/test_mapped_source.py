@@ -1,0 +1,66 @@
+"""A source topic whose records are no events yet: ingest reads them through a mapping file."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import ConsumerRecord, TopicPartition
+from detect_log import new_installation, reading, until
+
+from streams.ingest import make_ingest_app
+from streams.settings import Settings, load_settings
+from streams.sources import SourcesError
+from streams.worker import running_roles
+
+pytestmark = pytest.mark.kafka
+
+MAPPING = """\
+events:
+  - {type: login.succeeded, id: nr, customer_id: who, at: {column: t, format: epoch_s}}
+"""
+
+
+def installation(bootstrap: str, name: str, folder: Path, mapping: str) -> Settings:
+    (folder / "logins.yaml").write_text(mapping, encoding="utf-8")
+    sources = folder / "sources.yaml"
+    sources.write_text(f"sources: [{{topic: {name}-logins, feed: logins, mapping: logins.yaml}}]", encoding="utf-8")
+    made = new_installation(bootstrap, name, partitions=1)
+    return load_settings(**{**made.model_dump(), "sources": sources, "clock": "event", "heartbeat_ms": 100})
+
+
+async def stored(settings: Settings, topic: str) -> list[ConsumerRecord]:
+    async with reading(settings, TopicPartition(settings.prefix + topic, 0)) as records:
+        return records
+
+
+async def test_rows_of_a_topic_become_events_or_dead_letters(
+    bootstrap: str, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    name = unique("mapped")
+    settings = installation(bootstrap, name, tmp_path, MAPPING)
+    rows = [b'{"nr": 1, "who": 7, "t": 10}', b'{"nr": 2, "who": null, "t": 11}', b'{"nr": 3, "who": "ann", "t": "12"}']
+    async with running_roles(settings, ["ingest"]), AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        for row in rows:
+            await producer.send_and_wait(f"{name}-logins", row)
+
+        async def all_are_there() -> bool:
+            return len(await stored(settings, "events")) + len(await stored(settings, "deadletters")) >= 3
+
+        await until(all_are_there)
+    events = [json.loads(record.value) for record in await stored(settings, "events")]
+    assert [(e["type"], e["id"], e["customer_id"], e["at_ms"], e["src"][3]) for e in events] == [
+        ("login.succeeded", "1", "7", 10_000, 0),
+        ("login.succeeded", "3", "ann", 12_000, 2),
+    ]
+    (letter,) = await stored(settings, "deadletters")
+    assert (letter.value, dict(letter.headers)["reason"]) == (rows[1], b"no_customer")
+
+
+def test_a_mapping_with_faults_is_refused_with_all_of_them(
+    bootstrap: str, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    settings = installation(bootstrap, unique("mapped"), tmp_path, "events: [{type: order.placd}]\ntimezone: UTC\n")
+    with pytest.raises(SourcesError, match=r"has 2 faults:\n  line 1: .*\n  line 2: `timezone`"):
+        make_ingest_app(settings)
