@@ -20,6 +20,8 @@ _FOR_A_MONTH: Final = {"retention.ms": str(30 * DAY_MS)}
 # The broker's own time: what the clock reads, and what keeps records with old timestamps from expiring at once.
 _BROKER_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
 _COMPACT_EARLY: Final = {"min.cleanable.dirty.ratio": "0.2"}
+# The segment that is written to is never compacted: with the usual 1 GiB the clock would read weeks of heartbeats at a start.
+_SMALL_SEGMENTS: Final = {"segment.bytes": str(16 << 20)}
 _KEEP_STEPS_A_WEEK: Final = {"min.compaction.lag.ms": str(7 * DAY_MS)}
 
 
@@ -42,7 +44,7 @@ _TABLE: Final[Mapping[Topic, _Form]] = {
     "lifecycle": _Form(_COMPACT, partitioned=True),
     "examples": _Form(_DELETE | _FOR_EVER),
     "models": _Form(_COMPACT),
-    "progress": _Form(_COMPACT | _COMPACT_EARLY | _BROKER_TIME),
+    "progress": _Form(_COMPACT | _COMPACT_EARLY | _SMALL_SEGMENTS | _BROKER_TIME),
     "deadletters": _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME),
     "redrive": _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME),
     "actions": _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME),
