@@ -50,7 +50,10 @@ def spawn_broker(*, default_partitions: int = 4, auto_create: bool = True) -> It
         options.append("--no-auto-create")
     command = [sys.executable, "-m", "streams.devbroker.process", *options]
     # S603: the command is made of this interpreter, this module and checked options.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    # A session of its own: Ctrl-C is for the parent, which still needs its broker to end in peace.
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             yield _announced_by(process)
         finally:

@@ -1,0 +1,83 @@
+"""What an alert says in words: templates over the codes and values of its record, in English."""
+
+from typing import Final
+
+from detectors.features import NAMES, in_words
+from schemas.decisions import AlertRecord, Because
+from schemas.instants import format_instant
+
+_MS_IN: Final = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000))
+_TICKET_CLOCKS: Final = {"first_response": "first answer", "resolution": "solution"}
+_CLAUSES: Final = {
+    "silence_ms": "silent for {value} (limit {threshold})",
+    "min_count": "{value} such events before (at least {threshold})",
+    "max_count": "{value} such events before (at most {threshold})",
+    "count": "{value} of them (limit {threshold})",
+    "within_ms": "within {value}",
+    "probability": "probability of leaving {value} (limit {threshold})",
+    "above_for_ms": "for {value} (limit {threshold})",
+    "consumed_ms": "{value} used of {threshold}",
+    "fraction": "{value} of the target",
+    "priority": "priority {value}",
+}
+_STATES: Final = {
+    "resolved": "over: {by}",
+    "retracted": "taken back: {by}",
+    "expired": "expired",
+    "warned": "soon: {because}",
+}
+
+
+def said(alert: AlertRecord) -> str:
+    """One line on what happened and why."""
+    by = ", ".join(f"{evidence.type} at {_minute(evidence.at_ms)}" for evidence in alert.evidence) or because_of(alert)
+    return _STATES.get(alert.state, "{because}").format(by=by, because=because_of(alert))
+
+
+def because_of(alert: AlertRecord) -> str:
+    """The clauses that held."""
+    measured = {clause.clause: float(clause.value) for clause in alert.because if isinstance(clause.value, int | float)}
+    return ", ".join(_clause(clause, measured) for clause in alert.because) or "-"
+
+
+def _clause(clause: Because, measured: dict[str, float]) -> str:
+    if clause.clause in NAMES:
+        words = in_words(clause.clause, measured)
+        return words if words != clause.clause else f"{clause.clause.replace('_', ' ')} {_number(clause.value)}"
+    template = _CLAUSES.get(clause.clause)
+    if template is None:
+        limit = "" if clause.threshold is None else f" (limit {_value(clause.clause, clause.threshold)})"
+        return f"{clause.clause.replace('_ms', '').replace('_', ' ')} {_value(clause.clause, clause.value)}{limit}"
+    threshold = "" if clause.threshold is None else _value(clause.clause, clause.threshold)
+    return template.format(value=_value(clause.clause, clause.value), threshold=threshold)
+
+
+def _value(code: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return _TICKET_CLOCKS.get(value, value)
+    if code.endswith("_ms"):
+        return duration_in_words(round(value))
+    return f"{value:.0%}" if code in {"probability", "fraction"} else _number(value)
+
+
+def _number(value: float | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration_in_words(ms: int) -> str:
+    """A length of time in its largest unit.
+
+    >>> duration_in_words(30 * 86_400_000)
+    '30 days'
+    >>> duration_in_words(5_400_000)
+    '1.5 hours'
+    """
+    for unit, unit_ms in _MS_IN:
+        if ms >= unit_ms:
+            count = f"{ms / unit_ms:.1f}".removesuffix(".0")
+            return f"{count} {unit}" if count == "1" else f"{count} {unit}s"
+    return f"{ms} ms"
+
+
+def _minute(at_ms: int) -> str:
+    return format_instant(at_ms - at_ms % 60_000).removesuffix(":00Z").replace("T", " ")
