@@ -25,12 +25,13 @@ from detectors.publishing import expired, forget, openings_from
 from detectors.rules_compiled import CompiledRules
 from detectors.standing import Standing
 from detectors.state import Customer, Head
+from detectors.tickets import forgettable, take
 from detectors.timers import Timers
 from schemas.codec import Record, decode_record, encode
 from schemas.control import CalendarPublished, FeedChanged, FeedConfirmed, FeedGap, ModelPublished, RulesPublished, Tick
 from schemas.decisions import DeadLetter
 from schemas.errors import ContractError
-from schemas.events import AlertAction, AnyEvent, CustomerErased, CustomerUpdated, Event
+from schemas.events import AlertAction, AnyEvent, CustomerErased, CustomerUpdated, Event, TicketEvent
 
 ENGINE_VERSION: Final = 1
 """Raised when the same log would give other decisions; it stands in every alert and in the state."""
@@ -141,7 +142,7 @@ class PartitionEngine:
             return
         customer = self._customers.change(event.customer_id, event.at_ms)
         feed = self._rules.rule_set.feed_of(event.type) if self._rules is not None else None
-        if is_duplicate(customer, event, feed):
+        if is_duplicate(customer, event, feed) or (isinstance(event, TicketEvent) and not self._take_ticket(customer, event)):
             return
         self._remember(customer, event)
         for kind in self._rules.by_type.get(event.type, ()) if self._rules is not None else ():
@@ -163,6 +164,15 @@ class PartitionEngine:
                 if (given := getattr(event, name)) is not None:
                     setattr(customer, name, given)
         remember(customer.features, event)
+
+    def _take_ticket(self, customer: Customer, event: TicketEvent) -> bool:
+        """Keep an event of a ticket; False if it says nothing new."""
+        if event.ticket_id not in customer.tickets:
+            for ticket_id in forgettable(customer.tickets, event.at_ms):
+                del customer.tickets[ticket_id]
+                for key in [key for key in customer.alerts if key.endswith(f"/{ticket_id}")]:
+                    del customer.alerts[key]
+        return take(customer.tickets, event)
 
     def _tell(self, customer: Customer, kind: Kind, said: list[Transition], decisions: Decisions) -> None:
         if self._book is None:

@@ -1,5 +1,7 @@
 """What a new rule set does to the customers that are here already."""
 
+from typing import Any
+
 from detectors.kinds import Kind, Transition
 from detectors.marks import Marks
 from detectors.rules_compiled import CompiledRules
@@ -34,9 +36,11 @@ def expired(customer: Customer, kind: Kind, at_ms: int) -> list[Transition]:
 
 def forget(customer: Customer, keys: frozenset[str]) -> None:
     """Drop the state of rules that are gone, but for the numbering of their alerts."""
-    for states in (customer.silences, customer.bursts, customer.scores):
-        for key in [key for key in states if key not in keys]:
-            del states[key]
+    told = (ticket.told for ticket in customer.tickets.values())
+    states: tuple[dict[str, Any], ...] = (customer.silences, customer.bursts, customer.scores, *told)
+    for by_key in states:
+        for key in [key for key in by_key if key not in keys]:
+            del by_key[key]
 
 
 def _expired(slot: AlertSlot, ticket_id: str | None, at_ms: int) -> Transition:

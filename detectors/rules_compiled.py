@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from detectors.absence import AbsenceKind
-from detectors.calendars import BusinessCalendar
+from detectors.calendars import AlwaysOpen, BusinessCalendar
 from detectors.count import CountKind
 from detectors.kinds import Kind
 from detectors.predicates import event_types
 from detectors.score import ScoreKind
+from detectors.sla import SlaKind
+from detectors.sla_clock import Target
 from schemas.calendars import CalendarDocument
 from schemas.errors import ContractError
-from schemas.rules import AbsenceRule, CountRule, Rule, RuleSet, ScoreRule, SlaRule
+from schemas.instants import exact_ms
+from schemas.rules import AbsenceRule, CountRule, Rule, RuleSet, ScoreRule, SlaRule, SlaTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class CompiledRules:
             name: KnownCalendar(BusinessCalendar.from_document(document), version)
             for name, (version, document) in sorted(documents.items())
         }
+        self._always_open = AlwaysOpen(rule_set.time_zone)  # one, so that targets on it have their calendar in common
         self.feeds = tuple(sorted(rule_set.feeds))
         self.kinds: tuple[Kind, ...] = tuple(self._compiled(rule) for rule in rule_set.rules)
         self.by_id: dict[str, Kind] = {kind.rule.id: kind for kind in self.kinds}
@@ -74,9 +78,17 @@ class CompiledRules:
             case ScoreRule():
                 return ScoreKind(rule, self.feeds if rule.needs is None else self.feeds_of(rule, frozenset()))
             case SlaRule():
-                raise NotImplementedError
+                feeds = self.feeds_of(rule, event_types(["ticket.*"]))
+                return SlaKind(rule, feeds, [self._target(target) for target in rule.targets])
             case _:
                 assert_never(rule)
+
+    def _target(self, target: SlaTarget) -> Target:
+        exact = exact_ms(target.target) if target.target is not None else None
+        calendar = self._calendar(target.calendar)
+        if calendar is None:
+            return Target(target, self._always_open, None, exact)
+        return Target(target, calendar, self.calendars[target.calendar or ""].version, exact)
 
     def _calendar(self, name: str | None) -> BusinessCalendar | None:
         if name is None:

@@ -7,6 +7,7 @@ import msgspec
 from detectors.feature_state import FeatureState
 from detectors.occurrence import Occurrence
 from detectors.risk_state import LabelState, LifecycleState, RiskState, ScoreWatch
+from detectors.tickets import Ticket
 from schemas.decisions import AlertState
 from schemas.events import SourcePosition
 from schemas.rules import Stage
@@ -106,6 +107,7 @@ class Customer(msgspec.Struct, array_like=True):
     risk: RiskState = msgspec.field(default_factory=RiskState)
     scores: dict[str, ScoreWatch] = {}
     lifecycle: LifecycleState = msgspec.field(default_factory=LifecycleState)
+    tickets: dict[str, Ticket] = {}
 
 
 class Wakes(msgspec.Struct, array_like=True):

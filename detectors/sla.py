@@ -1,0 +1,182 @@
+"""`sla`: a ticket's clock reaches its target, with warnings on the way."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from detectors.kinds import Transition, View, state_key
+from detectors.predicates import event_types
+from detectors.sla_clock import ClockSpec, Crossing, Episode, SlaClock, Target
+from detectors.state import Customer
+from detectors.tickets import Moment, SlaTold
+from schemas.decisions import AlertState, Because, ClearsIf
+from schemas.events import AnyEvent, CustomerUpdated, TicketEvent
+from schemas.rules import SlaRule
+
+_TICKET_TYPES: Final = event_types(["ticket.*"])
+
+
+class SlaKind:
+    """One `sla` rule: an alert for each episode of a ticket's clock.
+
+    Args:
+        rule: valid.
+        feeds: whose marks make its now.
+        targets: the rule's, with their calendars.
+    """
+
+    def __init__(self, rule: SlaRule, feeds: tuple[str, ...], targets: Sequence[Target]) -> None:
+        self.rule = rule
+        self.feeds = feeds
+        self.state_key = state_key(rule, rule.clock, rule.until)
+        by_tier = rule.tiers is not None or any(target.meant_for.tier is not None for target in targets)
+        self.types = _TICKET_TYPES | {"customer.updated"} if by_tier else _TICKET_TYPES
+        self._spec = ClockSpec(rule.clock, rule.until, frozenset(rule.pause_on), tuple(rule.warn_at), tuple(targets))
+        waits_for = ["ticket.closed"] if rule.until == "closed" else ["ticket.closed", "ticket.resolved"]
+        self._clears_if = ClearsIf(code="event", of=["ticket.replied"] if rule.clock == "first_response" else waits_for)
+
+    def adopt(self, customer: Customer) -> None:
+        """Look at every ticket at once: the targets may be others now. Nothing is told: no clock is given."""
+        for ticket_id in customer.tickets:
+            self._look(customer, ticket_id, View(self.rule, now_ms=None))
+
+    def on_event(self, customer: Customer, event: AnyEvent, view: View) -> list[Transition]:
+        """A moment of a ticket was added, or the customer's tier may be another."""
+        if isinstance(event, CustomerUpdated):
+            tickets = list(customer.tickets)
+        else:
+            tickets = [event.ticket_id] if isinstance(event, TicketEvent) else []
+        return [said for ticket_id in tickets for said in self._look(customer, ticket_id, view)]
+
+    def wake_ms(self, customer: Customer) -> int | None:
+        """The next warning or deadline of any ticket."""
+        told = (ticket.told.get(self.state_key) for ticket in customer.tickets.values())
+        return min((one.wake_ms for one in told if one is not None and one.wake_ms is not None), default=None)
+
+    def on_due(self, customer: Customer, due_ms: int, view: View) -> list[Transition]:
+        """Decide every ticket whose instant has come, in the order in which they were heard of."""
+        found = []
+        for ticket_id, ticket in list(customer.tickets.items()):
+            told = ticket.told.get(self.state_key)
+            if told is not None and told.wake_ms is not None and told.wake_ms <= due_ms:
+                found += self._look(customer, ticket_id, view)
+        return found
+
+    def _look(self, customer: Customer, ticket_id: str, view: View) -> list[Transition]:
+        """Say what there is to say, episode by episode, up to the first that is not over yet."""
+        ticket = customer.tickets[ticket_id]
+        told = ticket.told.setdefault(self.state_key, SlaTold())
+        clock = SlaClock(self._spec, customer.tier).run(ticket.moments)
+        found: list[Transition] = []
+        for place in range(_index_of(clock.episodes, told), len(clock.episodes)):
+            episode = clock.episodes[place]
+            if told.closed and _begins_after(episode, told):
+                told = ticket.told[self.state_key] = SlaTold(start_ms=episode.start.at_ms, passed=told.passed)
+            crossings = [*episode.warnings, *([episode.breach] if episode.breach is not None else [])]
+            if place == len(clock.episodes) - 1:
+                crossings += clock.ahead()
+            found += self._decide(customer, ticket_id, episode, crossings, told, view)
+            told.wake_ms = _next_ms(crossings, told, view.now_ms)
+            if not told.closed:
+                break
+        return found
+
+    def _decide(
+        self,
+        customer: Customer,
+        ticket_id: str,
+        episode: Episode,
+        crossings: list[Crossing],
+        told: SlaTold,
+        view: View,
+    ) -> list[Transition]:
+        end = episode.end
+        if told.opened and not told.retracted and end is not None and end.at_ms < told.due_ms and episode.breach is None:
+            told.closed = told.retracted = True
+            return [self._closed("retracted", ticket_id, end, told)]
+        if told.warned or told.opened:
+            if told.closed:
+                return []
+        else:
+            told.closed = False  # reopened before anything was told: the same episode goes on
+        found = []
+        for crossing in crossings:
+            if view.now_ms is not None and crossing.at_ms <= view.now_ms:
+                found += self._crossed(customer, ticket_id, episode, crossing, told, view)
+        if end is not None and _next_ms(crossings, told, view.now_ms) is None:
+            if told.warned or told.opened:
+                found.append(self._closed("resolved", ticket_id, end, told))
+            told.closed = True
+        return found
+
+    def _crossed(
+        self, customer: Customer, ticket_id: str, episode: Episode, crossing: Crossing, told: SlaTold, view: View
+    ) -> list[Transition]:
+        is_breach = crossing.fraction == 1.0
+        if told.opened or told.silent or (not is_breach and crossing.fraction in told.passed):
+            return []
+        if not is_breach:
+            told.passed.append(crossing.fraction)
+        if not view.may_open(customer, crossing.at_ms):
+            told.silent |= is_breach
+            return []
+        told.start_ms = episode.start.at_ms if told.start_ms is None else told.start_ms
+        told.due_ms = crossing.due_ms
+        told.opened |= is_breach
+        told.warned |= not is_breach
+        return [self._said(ticket_id, episode, crossing, told)]
+
+    def _said(self, ticket_id: str, episode: Episode, crossing: Crossing, told: SlaTold) -> Transition:
+        is_breach = crossing.fraction == 1.0
+        target = crossing.target
+        past = not target.calendar.covers(crossing.at_ms)
+        return Transition(
+            state="opened" if is_breach else "warned",
+            at_ms=crossing.at_ms,
+            episode_start_ms=told.start_ms or 0,
+            due_ms=told.due_ms,
+            because=(
+                Because(clause=f"{self.rule.clock}_ms", value=crossing.consumed_ms, threshold=crossing.target_ms),
+                *_whom(target),
+            ),
+            evidence=(episode.start.occurrence.evidence(),),
+            clears_if=self._clears_if,
+            ticket_id=ticket_id,
+            fraction=None if is_breach else crossing.fraction,
+            notes=("calendar_past_published_year",) if past else (),
+            calendar=target.calendar_version,
+        )
+
+    def _closed(self, state: AlertState, ticket_id: str, end: Moment, told: SlaTold) -> Transition:
+        return Transition(
+            state=state,
+            at_ms=end.at_ms,
+            episode_start_ms=told.start_ms or 0,
+            due_ms=told.due_ms,
+            evidence=(end.occurrence.evidence(),),
+            ticket_id=ticket_id,
+        )
+
+
+def _next_ms(crossings: Sequence[Crossing], told: SlaTold, now_ms: int | None) -> int | None:
+    """The first crossing that the clock has not passed and that may still have to be told."""
+    if told.opened or told.silent:
+        return None
+    left = (one.at_ms for one in crossings if one.fraction not in told.passed and (now_ms is None or one.at_ms > now_ms))
+    return min(left, default=None)
+
+
+def _begins_after(episode: Episode, told: SlaTold) -> bool:
+    return told.start_ms is not None and episode.start.at_ms > told.start_ms
+
+
+def _index_of(episodes: Sequence[Episode], told: SlaTold) -> int:
+    """The episode that something was told of: a late event may have moved its start, and what was told stands."""
+    if told.start_ms is None:
+        return 0
+    return max((i for i, episode in enumerate(episodes) if episode.start.at_ms <= told.start_ms), default=0)
+
+
+def _whom(target: Target) -> list[Because]:
+    meant = target.meant_for
+    wanted = {"priority": meant.priority, "tier": meant.tier, "category": meant.category, "team": meant.team}
+    return [Because(clause=name, value=value) for name, value in wanted.items() if value is not None]
