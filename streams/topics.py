@@ -54,6 +54,8 @@ _SOURCE: Final = _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME, partitioned=True)
 # What makes another topic of it. The rest, like a retention, is the operator's to change.
 _FIXED_CONFIGS: Final[Mapping[str, str]] = {"cleanup.policy": "delete", "message.timestamp.type": "CreateTime"}
 
+_BOOTSTRAP_TIMEOUT_MS: Final = 10_000
+
 
 class TopicsError(RuntimeError):
     """Topics are missing or are not as they must be; the message has one line for each."""
@@ -148,7 +150,11 @@ def _spec(settings: Settings, name: str, form: _Form, safety: Mapping[str, str],
 
 @contextlib.contextmanager
 def _admin(settings: Settings) -> Iterator[Any]:
-    admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap.split(","), client_id=settings.prefix + "topics")
+    admin = KafkaAdminClient(
+        bootstrap_servers=settings.bootstrap.split(","),
+        client_id=settings.prefix + "topics",
+        bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
+    )
     try:
         yield admin
     finally:

@@ -1,0 +1,266 @@
+"""The command `churnwatch`: it only wires. Each command calls a function of its module, imported when it is called.
+
+Results go to standard output, progress and logs to standard error. The exit status is 0, 1 if something was found or
+failed, 2 if what was given cannot be used.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from streams.import_file import ImportSummary
+    from streams.settings import Role, Settings
+
+FAILED: Final = 1
+UNUSABLE: Final = 2
+# By name, so that nothing is imported to look for errors that did not happen.
+_UNUSABLE: Final = frozenset({"SettingsError", "RulesFileError", "MappingError", "TableError", "SourcesError", "ReplayError"})
+_FAILED: Final = frozenset(
+    {"TopicsError", "ImportRefused", "ExportRefused", "PublishRefused", "DemoError", "KafkaError", "ContractError"}
+)
+
+app = typer.Typer(
+    help="Order, login and ticket events in, explained alerts out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+rules_app = typer.Typer(help="Look at a rules file, and put it in force.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+
+Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
+File = Annotated[Path, typer.Argument(help="The file to read.", exists=True, dir_okay=False)]
+RulesFile = Annotated[Path, typer.Argument(help="The rules file.", exists=True, dir_okay=False)]
+
+
+def main() -> int:
+    """Run a command; returns the exit status where the command line parser has not ended the process itself."""
+    try:
+        app()
+    except Exception as error:
+        names = {kind.__name__ for kind in type(error).__mro__}
+        unusable = bool(names & _UNUSABLE) or isinstance(error, OSError)
+        if not unusable and not names & _FAILED:
+            raise
+        typer.echo(str(error) or repr(error), err=True)
+        return UNUSABLE if unusable and "KafkaError" not in names else FAILED
+    return 0
+
+
+@app.command()
+def demo(
+    *,
+    as_json: Machine = False,
+    seconds: Annotated[float, typer.Option(help="How long the shop's half year takes, if the machine can follow.")] = 40.0,
+    customers: Annotated[int, typer.Option(min=50, max=5_000, help="How many the shop has.")] = 360,
+    seed: Annotated[int, typer.Option(help="Another seed is another shop.")] = 7,
+) -> None:
+    """Show a simulated shop, all agents, a broker and a Valkey; ends by itself."""
+    from streams.demo import Options, run_demo
+    from streams.simulate import Shop
+
+    summary = run_demo(Options(shop=Shop(seed=seed, customers=customers), paced_s=seconds))
+    typer.echo(str(summary), err=as_json)
+    if as_json:
+        _print_json(summary.as_json())
+
+
+@app.command()
+def worker(
+    roles: Annotated[
+        list[str] | None, typer.Option("--role", help="ingest, detect, learn, clock, deliver; all if none.")
+    ] = None,
+) -> None:
+    """Run the agents until SIGTERM or Ctrl-C."""
+    from streams.worker import run_worker
+
+    raise typer.Exit(run_worker(_settings(), _roles(roles or [])))
+
+
+@app.command()
+def topics(*, as_json: Machine = False) -> None:
+    """Create the topics that are missing, and check the others."""
+    from streams.sources import load_sources
+    from streams.topics import ensure_topics
+
+    settings = _settings()
+    created = ensure_topics(settings, [source.topic for source in load_sources(settings)])
+    if as_json:
+        _print_json({"created": created})
+    else:
+        typer.echo("\n".join(f"created {name}" for name in created) or "all topics are there, as they must be")
+
+
+@app.command()
+def broker(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: chosen by the operating system.")] = 9092,
+    partitions: Annotated[int, typer.Option(help="Of a topic that does not say.")] = 4,
+) -> None:
+    """Run the development broker: everything is in memory, and gone when it ends."""
+    from streams.devbroker.process import main as serve
+
+    raise typer.Exit(serve(["--host", host, "--port", str(port), "--default-partitions", str(partitions)]))
+
+
+@app.command("import")
+def import_(
+    file: File,
+    *,
+    mapping: Annotated[Path | None, typer.Option("--map", help="Mapping file; without it rows are events.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Source topic to write to, its full name.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File of JSON lines to write, in place of a topic.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Write nothing; show ten rows before and after.")] = False,
+    as_json: Machine = False,
+) -> None:
+    """Map a CSV, Excel, Parquet or JSON lines file to events, sorted by time, into a topic or a file."""
+    from streams.import_file import import_file
+
+    if not dry_run and (topic is None) == (out is None):
+        raise typer.BadParameter("name a --topic or a file with --out (or try it with --dry-run)")
+    settings = _settings() if topic is not None else None
+    summary = import_file(file, mapping, settings=settings, topic=topic, out=out, dry_run=dry_run, progress=sys.stderr.isatty())
+    if dry_run and not as_json:
+        _show_samples(summary)
+    typer.echo(str(summary), err=as_json)
+    if as_json:
+        _print_json(
+            {
+                "rows": summary.rows,
+                "skipped": summary.skipped,
+                "events": dict(sorted(summary.events.items())),
+                "dead_letters": dict(sorted(summary.dead_letters.items())),
+                "already_there": summary.already_there,
+            }
+        )
+
+
+@app.command()
+def export(
+    out: Annotated[Path | None, typer.Option(help="File to write; standard output without it.")] = None,
+) -> None:
+    """Write the log as JSON lines, with partitions and offsets, for `replay`."""
+    from streams.export import export_log
+    from streams.whole_file import replaced
+
+    settings = _settings()
+    if out is None:
+        count = export_log(settings, sys.stdout.buffer)
+    else:
+        with replaced(out) as lines:
+            count = export_log(settings, lines)
+    typer.echo(f"{count} records", err=True)
+
+
+@app.command()
+def replay(
+    file: File,
+    *,
+    rules: Annotated[Path | None, typer.Option(help="Rules file, in place of rules that the lines contain.")] = None,
+    tick: Annotated[str, typer.Option(help="Time between two ticks, if the file has none.")] = "PT1H",
+    until: Annotated[str | None, typer.Option(help="Instant of the last tick; by default the last record's.")] = None,
+) -> None:
+    """Run canonical JSON lines through the engine, without a broker: alerts as JSON lines, the same bytes each time."""
+    from schemas.codec import encode
+    from schemas.errors import ContractError
+    from schemas.instants import exact_ms, parse_instant
+    from streams.replay import replay_file
+    from streams.rules_file import load_rules
+
+    try:
+        tick_ms, until_ms = exact_ms(tick), None if until is None else parse_instant(until)
+    except ContractError as error:
+        raise typer.BadParameter(error.message) from None
+    for decisions in replay_file(file, load_rules(rules) if rules else None, tick_ms=tick_ms, until_ms=until_ms):
+        for alert in (*decisions.alerts, *decisions.shadow):
+            sys.stdout.buffer.write(encode(alert) + b"\n")
+
+
+@rules_app.command("check")
+def rules_check(file: RulesFile) -> None:
+    """Say what a rules file defines, or every fault of it at once."""
+    from streams.rules_command import check
+
+    typer.echo(check(file))
+
+
+@rules_app.command("publish")
+def rules_publish(
+    file: RulesFile,
+    *,
+    by: Annotated[str, typer.Option(help="Who publishes, for the audit trail.", envvar="USER")] = "unknown",
+    as_json: Machine = False,
+) -> None:
+    """Put a rules file in force; one with faults changes nothing."""
+    from streams.rules_command import publish
+
+    published = publish(file, _settings(), by)
+    if as_json:
+        _print_json({"version": published.version, "revision": published.offset, "new": published.is_new})
+    else:
+        typer.echo(str(published))
+
+
+@app.command()
+def doctor(*, as_json: Machine = False) -> None:
+    """Look at settings, broker, topics, retention and Redis, and say what to do."""
+    from streams.doctor import Finding, examine
+    from streams.settings import SettingsError
+
+    try:
+        findings = examine(_settings())
+    except SettingsError as faults:
+        findings = [Finding("settings", good=False, says=line) for line in str(faults).splitlines()]
+    if as_json:
+        _print_json({"findings": [{"check": item.check, "good": item.good, "says": item.says} for item in findings]})
+    else:
+        for item in findings:
+            typer.echo(f"{'ok ' if item.good else 'BAD'} {item.check:<9} {item.says}")
+    if not all(item.good for item in findings):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def schemas(
+    out: Annotated[Path | None, typer.Option(help="Folder to write them to; by default the one in the package.")] = None,
+) -> None:
+    """Write the JSON Schema of every topic."""
+    from schemas.json_schema import DIRECTORY, write
+
+    typer.echo("\n".join(str(path) for path in write(out or DIRECTORY)))
+
+
+def _settings() -> "Settings":
+    from streams.settings import load_settings
+
+    return load_settings()
+
+
+def _roles(names: list[str]) -> "tuple[Role, ...]":
+    from streams.settings import ROLES
+
+    unknown = [name for name in names if name not in ROLES]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is no role: {', '.join(ROLES)}")
+    return tuple(role for role in ROLES if role in names) or ROLES
+
+
+def _show_samples(summary: "ImportSummary") -> None:
+    for sample in summary.samples:
+        typer.echo(f"row     {json.dumps(sample.row, ensure_ascii=False, default=str)}")
+        for event in sample.events:
+            typer.echo(f"  event {event.decode()}")
+        if sample.refused:
+            typer.echo(f"  dead letter: {sample.refused}")
+
+
+def _print_json(plain: dict[str, Any]) -> None:
+    typer.echo(json.dumps(plain, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""`churnwatch doctor`: what is wrong with an installation, and what to do about it."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka.structs import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import KafkaError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from schemas.codec import decode_record
+from schemas.control import RulesPublished
+from schemas.errors import ContractError
+from schemas.instants import DAY_MS, Months, format_duration, parse_duration
+from schemas.rules import AbsenceRule, CountRule, Rule, RuleSet, ScoreRule, SlaRule
+from streams.rules_command import KEY
+from streams.settings import Settings
+from streams.sources import SourcesError, load_sources
+from streams.topic_tail import read_to_end, reader
+from streams.topics import TopicsError, check_topics
+
+_REDIS_TIMEOUT_S: Final = 3.0
+_BOOTSTRAP_TIMEOUT_MS: Final = 5_000
+_LONGEST_MONTH_DAYS: Final = 31
+_WORK_SPREADS: Final = 7
+"""Business time takes at most so many times as long, if a calendar is open for a day of 24 hours a week at least."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    check: str
+    good: bool
+    says: str
+    """What was found and, if it is not good, what to do."""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at everything that a worker needs; what cannot be looked at, because the broker is away, is left out."""
+    findings = [*_redis(settings), *_broker(settings)]
+    if any(finding.check == "broker" and not finding.good for finding in findings):
+        return findings
+    try:
+        sources = [source.topic for source in load_sources(settings)]
+    except SourcesError as fault:
+        return [*findings, *(Finding("sources", good=False, says=line) for line in str(fault).splitlines())]
+    findings += _topics(settings, sources)
+    if all(finding.good for finding in findings if finding.check == "topics"):
+        findings += _rules_and_retention(settings)
+    return findings
+
+
+def longest_ms(rules: RuleSet) -> int:
+    """The longest time that a rule looks back, and the model's horizon after it; an upper bound where calendars count."""
+    horizon_ms = 0 if rules.churn is None else _upper_ms(rules.churn.horizon)
+    return horizon_ms + max((ms for rule in rules.rules for ms in _durations_ms(rule)), default=0)
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    client: Any = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=_REDIS_TIMEOUT_S)
+    try:
+        version = client.info("server").get("redis_version", "unknown")
+    except (RedisError, OSError) as error:
+        yield Finding(
+            "redis",
+            good=False,
+            says=f"{settings.redis_url} does not answer ({error}): start Redis or Valkey, or set CHURN_REDIS_URL",
+        )
+    else:
+        yield Finding("redis", good=True, says=f"{settings.redis_url} answers, version {version}")
+    finally:
+        client.close()
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    try:
+        admin: Any = _admin(settings)
+        try:
+            brokers = len(admin.describe_cluster()["brokers"])
+        finally:
+            admin.close()
+    except (KafkaError, OSError) as error:
+        yield Finding(
+            "broker",
+            good=False,
+            says=f"{settings.bootstrap} does not answer ({error or type(error).__name__}): start Kafka, or set CHURN_BOOTSTRAP",
+        )
+        return
+    yield Finding("broker", good=True, says=f"{settings.bootstrap} answers, {brokers} brokers")
+    if brokers < settings.replication:
+        says = f"CHURN_REPLICATION is {settings.replication} and there are {brokers} brokers: lower it, or add brokers"
+        yield Finding("broker", good=False, says=says)
+
+
+def _topics(settings: Settings, sources: list[str]) -> Iterator[Finding]:
+    try:
+        check_topics(settings, sources)
+    except TopicsError as faults:
+        for line in str(faults).splitlines():
+            yield Finding("topics", good=False, says=line)
+    else:
+        yield Finding(
+            "topics", good=True, says=f"all are there, {settings.partitions} partitions; sources {', '.join(sources)}"
+        )
+
+
+def _rules_and_retention(settings: Settings) -> Iterator[Finding]:
+    rules = asyncio.run(_rules_in_force(settings))
+    if rules is None:
+        yield Finding("rules", good=False, says="none are published: `churnwatch rules publish FILE`")
+        return
+    yield Finding("rules", good=True, says=f"version {rules.version} of {rules.tenant}, {len(rules.rules)} rules")
+    topic, kept_ms, needed_ms = settings.topic("events"), _retention_ms(settings), longest_ms(rules)
+    kept = "for ever" if kept_ms < 0 else format_duration(kept_ms)
+    if 0 <= kept_ms < needed_ms:
+        says = (
+            f"{topic} keeps records {kept}, and the rules with the model's horizon look back {format_duration(needed_ms)}: "
+            f"set its retention.ms to {needed_ms} or more, or to -1"
+        )
+        yield Finding("retention", good=False, says=says)
+    else:
+        yield Finding("retention", good=True, says=f"{topic} keeps records {kept}; {format_duration(needed_ms)} are needed")
+
+
+async def _rules_in_force(settings: Settings) -> RuleSet | None:
+    async with reader(settings) as consumer:
+        records = await read_to_end(consumer, TopicPartition(settings.topic("control"), 0))
+    for record in reversed(records):
+        if record.key == KEY and record.value is not None:
+            try:
+                published = decode_record(record.value)
+            except ContractError:
+                continue
+            if isinstance(published, RulesPublished):
+                return published.document
+    return None
+
+
+def _retention_ms(settings: Settings) -> int:
+    topic = settings.topic("events")
+    admin: Any = _admin(settings)
+    try:
+        configs = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
+        return int(configs["topic"][topic]["retention.ms"]["value"])
+    finally:
+        admin.close()
+
+
+def _admin(settings: Settings) -> KafkaAdminClient:
+    return KafkaAdminClient(
+        bootstrap_servers=settings.bootstrap.split(","),
+        client_id=settings.prefix + "doctor",
+        bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
+    )
+
+
+def _durations_ms(rule: Rule) -> Iterator[int]:
+    match rule:
+        case AbsenceRule():
+            spread = _WORK_SPREADS if rule.calendar is not None else 1
+            yield from (spread * _upper_ms(text) for text in (rule.for_, *rule.for_by_tier.values()))
+        case SlaRule():
+            for target in rule.targets:
+                spread = _WORK_SPREADS if target.calendar is not None else 1
+                yield (target.workdays or 0) * _WORK_SPREADS * DAY_MS
+                yield spread * _upper_ms(target.target)
+        case CountRule():
+            yield _upper_ms(rule.within) + _upper_ms(rule.cooldown)
+        case ScoreRule():
+            yield _upper_ms(rule.dwell) + _upper_ms(rule.cooldown)
+
+
+def _upper_ms(text: str | None) -> int:
+    if text is None:
+        return 0
+    duration = parse_duration(text)
+    return duration.months * _LONGEST_MONTH_DAYS * DAY_MS if isinstance(duration, Months) else duration.ms
