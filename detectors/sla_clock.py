@@ -205,8 +205,8 @@ class SlaClock:
         self._learn(moment)
         kind = moment.occurrence.type
         episode = self.episodes[-1]
-        if kind == "ticket.reopened":
-            self._reopen(episode, moment)
+        if kind == "ticket.reopened" or (kind == "ticket.updated" and moment.status is not None):
+            self._reopen(episode, moment)  # many desks say so by a status alone: a solved ticket has none
         elif episode.end is None and self._spec.ends_at(moment):
             episode.end = moment
         elif kind == "ticket.resolved":

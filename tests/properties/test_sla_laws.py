@@ -61,7 +61,7 @@ def first_breach(steps: list[Step], target: int, until: int) -> int | None:
         while place < len(ordered) and ordered[place].minute == minute:
             what = ordered[place].what
             waiting = {"pending": True, "open": False, "reopened": False, "opened": False}.get(what, waiting)
-            ended = what in {"resolved", "closed"} or (ended and what != "reopened")
+            ended = what in {"resolved", "closed"}  # and any status opens it again
             place += 1
         if is_open(minute) and not waiting and not ended:
             consumed += 1

@@ -197,6 +197,13 @@ def test_a_reopened_ticket_goes_on_with_what_was_consumed() -> None:
     assert told(RESOLVE_8H_OFFICE, *records) == ["opened 2026-03-05T09:30"]
 
 
+def test_a_status_on_a_resolved_ticket_reopens_it() -> None:
+    records = [opened("2026-03-02T09:00"), resolved("2026-03-02T12:00"), updated("2026-03-04T13:30", status="open")]
+    assert told(RESOLVE_8H_OFFICE, *records, clock_at("2026-03-06T00:00")) == ["opened 2026-03-05T09:30"]
+    records = [opened("2026-03-02T09:00"), resolved("2026-03-02T12:00"), updated("2026-03-04T13:30", team="other")]
+    assert told(RESOLVE_8H_OFFICE, *records, clock_at("2026-03-06T00:00")) == []
+
+
 def test_reopened_after_a_breach_it_is_over_its_target_at_once_and_another_alert() -> None:
     records = [
         opened("2026-03-02T09:00"),
