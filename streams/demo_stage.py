@@ -113,6 +113,7 @@ def stage(rules: Path) -> Iterator[tuple[Settings, Worker]]:
 def _worker(settings: Settings, log: Path) -> Iterator[Worker]:
     values = {variable(name): str(value) for name, value in settings.model_dump().items() if value is not None}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CHURN_")} | values
+    environment["TMPDIR"] = str(log.parent)  # Faust's folder goes when the demonstration does
     command = [sys.executable, "-m", "streams.demo_worker"]
     with log.open("wb") as output:
         # S603: this interpreter and a module of ours. Its own session: Ctrl-C is for the parent alone.

@@ -4,10 +4,10 @@ from typing import Final
 
 from detectors.features import NAMES, in_words
 from schemas.decisions import AlertRecord, Because
-from schemas.instants import format_instant
+from schemas.errors import ContractError
+from schemas.instants import Exact, format_instant, parse_duration
 
 _MS_IN: Final = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000))
-_TICKET_CLOCKS: Final = {"first_response": "first answer", "resolution": "solution"}
 _CLAUSES: Final = {
     "silence_ms": "silent for {value} (limit {threshold})",
     "min_count": "{value} such events before (at least {threshold})",
@@ -16,9 +16,9 @@ _CLAUSES: Final = {
     "within_ms": "within {value}",
     "probability": "probability of leaving {value} (limit {threshold})",
     "above_for_ms": "for {value} (limit {threshold})",
-    "consumed_ms": "{value} used of {threshold}",
-    "fraction": "{value} of the target",
-    "priority": "priority {value}",
+    "first_response_ms": "no answer for {value} (limit {threshold})",
+    "resolution_ms": "not solved for {value} (limit {threshold})",
+    "fraction": "{value} of the time is used",
 }
 _STATES: Final = {
     "resolved": "over: {by}",
@@ -54,7 +54,7 @@ def _clause(clause: Because, measured: dict[str, float]) -> str:
 
 def _value(code: str, value: float | str) -> str:
     if isinstance(value, str):
-        return _TICKET_CLOCKS.get(value, value)
+        return _limit_in_words(value) if code.endswith("_ms") else value
     if code.endswith("_ms"):
         return duration_in_words(round(value))
     return f"{value:.0%}" if code in {"probability", "fraction"} else _number(value)
@@ -77,6 +77,17 @@ def duration_in_words(ms: int) -> str:
             count = f"{ms / unit_ms:.1f}".removesuffix(".0")
             return f"{count} {unit}" if count == "1" else f"{count} {unit}s"
     return f"{ms} ms"
+
+
+def _limit_in_words(text: str) -> str:
+    """A limit as the rules file has it, P90D or P3M."""
+    try:
+        duration = parse_duration(text)
+    except ContractError:
+        return text
+    if isinstance(duration, Exact):
+        return duration_in_words(duration.ms)
+    return "1 month" if duration.months == 1 else f"{duration.months} months"
 
 
 def _minute(at_ms: int) -> str:

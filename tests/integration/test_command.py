@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from valkey_server import running_valkey
 
 RULES = """\
 version: "1"
@@ -27,6 +28,12 @@ def churnwatch(*arguments: str | Path, **variables: str) -> "subprocess.Complete
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CHURN_")} | variables
     command = [sys.executable, "-m", "streams.cli", *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def valkey_url() -> Iterator[str]:
+    with running_valkey() as url:
+        yield url
 
 
 @pytest.fixture
