@@ -61,6 +61,9 @@ def longest_ms(rules: RuleSet) -> int:
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:
+    if not settings.redis_url:
+        yield Finding("redis", good=True, says="CHURN_REDIS_URL is not set: no profiles are kept")
+        return
     client: Any = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=_REDIS_TIMEOUT_S)
     try:
         version = client.info("server").get("redis_version", "unknown")
