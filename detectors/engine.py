@@ -25,7 +25,7 @@ from detectors.publishing import expired, forget, openings_from
 from detectors.rules_compiled import CompiledRules
 from detectors.standing import Standing
 from detectors.state import Customer, Head
-from detectors.tickets import forgettable, take
+from detectors.tickets import change_tier, forgettable, take
 from detectors.timers import Timers
 from schemas.codec import Record, decode_record, encode
 from schemas.control import CalendarPublished, FeedChanged, FeedConfirmed, FeedGap, ModelPublished, RulesPublished, Tick
@@ -163,6 +163,8 @@ class PartitionEngine:
             for name in ("tier", "owner", "org", "value"):
                 if (given := getattr(event, name)) is not None:
                     setattr(customer, name, given)
+            if event.tier is not None:
+                change_tier(customer.tickets, event)
         remember(customer.features, event)
 
     def _take_ticket(self, customer: Customer, event: TicketEvent) -> bool:
@@ -170,9 +172,9 @@ class PartitionEngine:
         if event.ticket_id not in customer.tickets:
             for ticket_id in forgettable(customer.tickets, event.at_ms):
                 del customer.tickets[ticket_id]
-                for key in [key for key in customer.alerts if key.endswith(f"/{ticket_id}")]:
+                for key in [key for key in customer.alerts if key.partition("/")[2] == ticket_id]:
                     del customer.alerts[key]
-        return take(customer.tickets, event)
+        return take(customer.tickets, event, customer.tier)
 
     def _tell(self, customer: Customer, kind: Kind, said: list[Transition], decisions: Decisions) -> None:
         if self._book is None:

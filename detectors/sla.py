@@ -28,11 +28,11 @@ class SlaKind:
         self.rule = rule
         self.feeds = feeds
         self.state_key = state_key(rule, rule.clock, rule.until)
-        by_tier = rule.tiers is not None or any(target.meant_for.tier is not None for target in targets)
-        self.types = _TICKET_TYPES | {"customer.updated"} if by_tier else _TICKET_TYPES
+        self.types = _TICKET_TYPES | {"customer.updated"}
         self._spec = ClockSpec(rule.clock, rule.until, frozenset(rule.pause_on), tuple(rule.warn_at), tuple(targets))
         waits_for = ["ticket.closed"] if rule.until == "closed" else ["ticket.closed", "ticket.resolved"]
-        self._clears_if = ClearsIf(code="event", of=["ticket.replied"] if rule.clock == "first_response" else waits_for)
+        of = ["ticket.closed", "ticket.replied", "ticket.resolved"] if rule.clock == "first_response" else waits_for
+        self._clears_if = ClearsIf(code="event", of=of)
 
     def adopt(self, customer: Customer) -> None:
         """Look at every ticket at once: the targets may be others now. Nothing is told: no clock is given."""
@@ -65,18 +65,19 @@ class SlaKind:
         """Say what there is to say, episode by episode, up to the first that is not over yet."""
         ticket = customer.tickets[ticket_id]
         told = ticket.told.setdefault(self.state_key, SlaTold())
-        clock = SlaClock(self._spec, customer.tier).run(ticket.moments)
+        clock = SlaClock(self._spec, ticket.tier).run(ticket.moments)
         found: list[Transition] = []
         for place in range(_index_of(clock.episodes, told), len(clock.episodes)):
             episode = clock.episodes[place]
-            if told.closed and _begins_after(episode, told):
-                told = ticket.told[self.state_key] = SlaTold(start_ms=episode.start.at_ms, passed=told.passed)
+            begins_ms = _begins_anew(episode, told)
+            if begins_ms is not None:
+                told = ticket.told[self.state_key] = SlaTold(start_ms=begins_ms, passed=told.passed)
             crossings = [*episode.warnings, *([episode.breach] if episode.breach is not None else [])]
             if place == len(clock.episodes) - 1:
                 crossings += clock.ahead()
             found += self._decide(customer, ticket_id, episode, crossings, told, view)
             told.wake_ms = _next_ms(crossings, told, view.now_ms)
-            if not told.closed:
+            if told.ended_ms is None or told.wake_ms is not None:
                 break
         return found
 
@@ -90,22 +91,24 @@ class SlaKind:
         view: View,
     ) -> list[Transition]:
         end = episode.end
-        if told.opened and not told.retracted and end is not None and end.at_ms < told.due_ms and episode.breach is None:
-            told.closed = told.retracted = True
+        if told.retracted:
+            return []
+        if told.opened and end is not None and end.at_ms < told.due_ms and episode.breach is None:
+            told.retracted, told.ended_ms = True, end.at_ms
             return [self._closed("retracted", ticket_id, end, told)]
-        if told.warned or told.opened:
-            if told.closed:
-                return []
-        else:
-            told.closed = False  # reopened before anything was told: the same episode goes on
+        was_over = told.ended_ms is not None
+        if not (told.warned or told.opened):
+            told.ended_ms = None  # reopened before anything was told: the same episode goes on
         found = []
         for crossing in crossings:
             if view.now_ms is not None and crossing.at_ms <= view.now_ms:
                 found += self._crossed(customer, ticket_id, episode, crossing, told, view)
-        if end is not None and _next_ms(crossings, told, view.now_ms) is None:
-            if told.warned or told.opened:
-                found.append(self._closed("resolved", ticket_id, end, told))
-            told.closed = True
+        if end is None or _next_ms(crossings, told, view.now_ms) is not None:
+            return found
+        # Over, and nothing is left to cross. An alert that was over, and was breached after all, is closed once more.
+        if (told.warned or told.opened) and (found or not was_over):
+            found.append(self._closed("resolved", ticket_id, end, told))
+        told.ended_ms = end.at_ms
         return found
 
     def _crossed(
@@ -165,8 +168,16 @@ def _next_ms(crossings: Sequence[Crossing], told: SlaTold, now_ms: int | None) -
     return min(left, default=None)
 
 
-def _begins_after(episode: Episode, told: SlaTold) -> bool:
-    return told.start_ms is not None and episode.start.at_ms > told.start_ms
+def _begins_anew(episode: Episode, told: SlaTold) -> int | None:
+    """When another alert begins, after the one that was told is over; None while it is the same."""
+    if told.ended_ms is None or told.start_ms is None:
+        return None
+    if episode.start.at_ms > told.start_ms:
+        return episode.start.at_ms
+    resumed = episode.resumed
+    if resumed is not None and resumed.at_ms >= told.ended_ms and resumed.at_ms > told.start_ms:
+        return resumed.at_ms
+    return None
 
 
 def _index_of(episodes: Sequence[Episode], told: SlaTold) -> int:

@@ -111,6 +111,8 @@ class Episode:
     warnings: list[Crossing]
     breach: Crossing | None = None
     end: Moment | None = None
+    resumed: Moment | None = None
+    """The last reopening after an end that nothing had been crossed before."""
 
 
 class SlaClock:
@@ -118,7 +120,7 @@ class SlaClock:
 
     Args:
         spec: of the rule.
-        tier: of the customer.
+        tier: of the customer when the ticket began.
     """
 
     def __init__(self, spec: ClockSpec, tier: str | None) -> None:
@@ -205,8 +207,8 @@ class SlaClock:
         self._learn(moment)
         kind = moment.occurrence.type
         episode = self.episodes[-1]
-        if kind == "ticket.reopened" or (kind == "ticket.updated" and moment.status is not None):
-            self._reopen(episode, moment)  # many desks say so by a status alone: a solved ticket has none
+        if moment.reopens:
+            self._reopen(episode, moment)
         elif episode.end is None and self._spec.ends_at(moment):
             episode.end = moment
         elif kind == "ticket.resolved":
@@ -220,6 +222,7 @@ class SlaClock:
         self._category = moment.category or self._category
         self._team = moment.team or self._team
         self._status = moment.status or self._status
+        self._tier = moment.tier or self._tier
 
     def _reopen(self, episode: Episode, moment: Moment) -> None:
         self._resolved = False
@@ -228,7 +231,7 @@ class SlaClock:
         if episode.warnings or episode.breach is not None:
             self.episodes.append(Episode(moment, []))
         else:
-            episode.end = None
+            episode.end, episode.resumed = None, moment
 
     def _retarget(self) -> None:
         attributes = (self._priority, self._category, self._team, self._tier)

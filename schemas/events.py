@@ -5,11 +5,14 @@ from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
-from schemas.instants import MAX_INSTANT_MS
+from schemas.instants import MAX_EVENT_MS, MAX_INSTANT_MS
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 EpochMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_INSTANT_MS)]
 """Milliseconds since 1970-01-01T00:00:00Z; a time before 1970 is refused."""
+
+EventMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_EVENT_MS)]
+"""When something happened. A time after 2200 is refused: it would move clocks to where calendars end."""
 
 Priority = Literal["low", "normal", "high", "urgent"]
 Category = Literal["complaint", "question", "incident", "request", "other"]
@@ -45,8 +48,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     id: Id
     """Unique in its feed."""
     customer_id: Id
-    at_ms: EpochMs
-    """When it happened."""
+    at_ms: EventMs
     src: SourcePosition | None = None
     channel: str | None = None
 

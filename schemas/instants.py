@@ -15,6 +15,8 @@ WEEK_MS: Final = 7 * DAY_MS
 
 MIN_INSTANT_MS: Final = -62_135_596_800_000
 """0001-01-01T00:00:00Z."""
+MAX_EVENT_MS: Final = 7_258_118_399_999
+"""2199-12-31T23:59:59.999Z."""
 MAX_INSTANT_MS: Final = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z, the last instant that RFC 3339 text can name."""
 

@@ -67,10 +67,14 @@ class Bands(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     critical: Share = 0.85
 
 
+RuleId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^/#@\s]+$")]
+"""Names a rule in alerts (`id@version`) and in state; hence no `/`, `#`, `@` or blanks."""
+
+
 class RuleBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="kind"):
     """What every rule has."""
 
-    id: Id
+    id: RuleId
     version: Id
     severity: Severity = "warning"
     mode: Mode = "live"

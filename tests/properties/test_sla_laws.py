@@ -85,7 +85,7 @@ def clock_over(steps: list[Step], target: int) -> SlaClock:
     spec = ClockSpec("resolution", "resolved", frozenset({"pending"}), (), (promise,))
     tickets: dict[str, object] = {}
     for number, step in enumerate(steps):
-        take(tickets, event_of(step, number))  # type: ignore[arg-type]
+        take(tickets, event_of(step, number), None)  # type: ignore[arg-type]
     moments: list[Moment] = tickets["T"].moments  # type: ignore[attr-defined]
     return SlaClock(spec, None).run(moments)
 

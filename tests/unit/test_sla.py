@@ -275,6 +275,68 @@ def test_a_tier_may_have_a_target_of_its_own_and_may_change() -> None:
     assert told(rules, opened("2026-03-02T10:00"), vip, clock_at("2026-03-02T12:00")) == ["opened 2026-03-02T11:00"]
 
 
+def test_a_tier_that_changes_late_may_be_over_its_target_at_the_change() -> None:
+    rules = sla(SlaTarget(tier="vip", target="PT1H"), SlaTarget(target="PT24H"))
+    vip = CustomerUpdated(id="u", customer_id="ann", at_ms=parse_instant("2026-03-02T15:00:00+08:00"), tier="vip")
+    assert told(rules, opened("2026-03-02T10:00"), vip, clock_at("2026-03-02T16:00")) == ["opened 2026-03-02T15:00"]
+
+
+def test_reopened_after_a_breach_was_taken_back_it_may_be_breached_again() -> None:
+    #  0 ---- 5 resolved (late) ... 10 told, taken back ... 20 reopened, 5 h are left
+    rules = sla(SlaTarget(target="PT10H"), clock="resolution")
+    records = [
+        opened("2026-03-02T00:00"),
+        clock_at("2026-03-02T11:00"),
+        resolved("2026-03-02T05:00"),
+        reopened("2026-03-02T20:00"),
+        clock_at("2026-03-03T12:00"),
+    ]
+    assert told(rules, *records) == ["opened 2026-03-02T10:00", "retracted 2026-03-02T05:00", "opened 2026-03-03T01:00"]
+    ids = [alert.alert_id for alert in EngineRun(rules).feed(*records).alerts]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_a_breach_that_shows_behind_an_end_already_told_is_not_lost() -> None:
+    #  warned 15, resolved 20 (ahead of the clock), then a higher priority from 16 arrives: breached at 18
+    rules = sla(SlaTarget(priority="urgent", target="PT18H"), SlaTarget(target="PT30H"), clock="resolution", warn_at=[0.5])
+    records = [
+        opened("2026-03-02T00:00"),
+        clock_at("2026-03-02T15:30"),
+        resolved("2026-03-02T20:00"),
+        updated("2026-03-02T16:00", priority="urgent"),
+        clock_at("2026-03-03T12:00"),
+    ]
+    assert told(rules, *records) == [
+        "warned0.5 2026-03-02T15:00",
+        "resolved 2026-03-02T20:00",
+        "opened 2026-03-02T18:00",
+        "resolved 2026-03-02T20:00",
+    ]
+
+
+def test_a_ticket_resolved_long_ago_is_forgotten_with_its_numbering() -> None:
+    run = EngineRun(sla(SlaTarget(target="PT8H"), clock="resolution"))
+    for day in range(1, 29):
+        run.feed(opened(f"2026-01-{day:02}T10:00", name=f"old{day}"))
+        run.feed(ticket(TicketResolved, f"2026-01-{day:02}T11:00", name=f"old{day}"))
+    size = dict(run.engine.take_changes())[b"c/ann"]
+    run.feed(opened("2026-09-01T10:00", name="new"))
+    after = dict(run.engine.take_changes())[b"c/ann"]
+    assert after is not None
+    assert size is not None
+    assert len(after) < len(size) / 2
+
+
+def test_updates_that_repeat_what_holds_do_not_pile_up() -> None:
+    run = EngineRun(RESOLVE_8H_OFFICE).feed(opened("2026-03-02T00:00"))
+    start_ms = parse_instant("2026-03-03T00:00:00Z")
+    for hour in range(1000):
+        run.feed(updated(format_instant(start_ms + hour * 3_600_000), priority="low", status="pending"))
+    state = dict(run.engine.take_changes())[b"c/ann"]
+    assert state is not None
+    assert len(state) < 10_000
+
+
 def test_past_the_published_years_the_alert_says_so() -> None:
     run = EngineRun(REPLY_8H_OFFICE).feed(opened("2027-03-01T10:00"), clock_at("2027-03-04T00:00"))
     assert run.alerts[0].notes == ["calendar_past_published_year"]
