@@ -1,0 +1,94 @@
+"""The README lists every command with its options, every setting and every target; what it shows can be used as it stands."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from schemas.codec import decode_line
+from schemas.events import Event
+from streams.cli import app
+from streams.mapping import parse_mapping
+from streams.rules_file import parse_rules
+from streams.settings import ROLES, variables
+from streams.sources import read_sources
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROWS = [line for line in README.splitlines() if line.startswith("| `")]
+TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+RULES, SOURCES, MAPPING = blocks("yaml")
+
+
+def commands(found: Any, name: str = "churnwatch") -> Iterator[tuple[str, Any]]:
+    """Every command that does something, by its whole name."""
+    for word, command in getattr(found, "commands", {}).items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command
+
+
+COMMANDS = dict(commands(get_command(app)))
+
+
+def rows_of(name: str) -> list[str]:
+    return [row for row in ROWS if re.match(rf"\| `{name}[ `]", row)]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_one_row_with_all_its_options_and_no_others(name: str) -> None:
+    (row,) = rows_of(name)
+    options = {option for parameter in COMMANDS[name].params for option in parameter.opts if option.startswith("--")}
+    assert set(re.findall(r"--[a-z-]+", row)) == options
+
+
+def test_no_row_is_about_a_command_that_is_gone() -> None:
+    assert len([row for row in ROWS if row.startswith("| `churnwatch ")]) == len(COMMANDS)
+
+
+def test_the_row_of_the_worker_names_every_role() -> None:
+    (row,) = rows_of("churnwatch worker")
+    assert [role for role in ROLES if f"`{role}`" not in row] == []
+
+
+def test_every_setting_has_a_row_with_its_default_and_its_purpose() -> None:
+    rows = [f"| `{name}` | {f'`{default}`' if default else '-'} | {why} |" for name, (default, why) in variables().items()]
+    assert [row for row in ROWS if row.startswith("| `CHURN_")] == rows
+
+
+def test_every_target_has_a_row() -> None:
+    assert TARGETS
+    assert sorted(row.split("`")[1] for row in ROWS if row.startswith("| `make ")) == sorted(f"make {name}" for name in TARGETS)
+
+
+def test_the_rules_file_loads_and_shows_every_kind() -> None:
+    assert [rule.kind for rule in parse_rules(RULES.encode()).rules] == ["absence", "sla", "count", "score"]
+
+
+def test_the_mapping_loads_and_makes_events() -> None:
+    row = {"number": "1", "customer": "ann", "bought": "05.01.2026 10:00", "quantity": "2", "price": "3,5", "status": "paid"}
+    (order,) = parse_mapping(MAPPING.encode()).events(row)
+    (cancelled,) = parse_mapping(MAPPING.encode()).events(row | {"status": "cancelled"})
+    assert (order["type"], order["amount"], cancelled["type"]) == ("order.placed", 7, "order.cancelled")
+
+
+def test_the_file_of_sources_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "shop_orders.yaml").write_text(MAPPING, encoding="utf-8")
+    path = tmp_path / "sources.yaml"
+    path.write_text(SOURCES, encoding="utf-8")
+    assert [source.feed for source in read_sources(path)] == ["orders", "logins", "tickets"]
+
+
+@pytest.mark.parametrize("line", blocks("json")[0].splitlines())
+def test_the_records_of_source_topics_are_events(line: str) -> None:
+    assert isinstance(decode_line(line.encode()), Event)
