@@ -1,9 +1,10 @@
 """The README lists every command with its options, every setting and every target; what it shows can be used as it stands."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from typer.main import get_command
@@ -13,7 +14,7 @@ from schemas.events import Event
 from streams.cli import app
 from streams.mapping import parse_mapping
 from streams.rules_file import parse_rules
-from streams.settings import ROLES, variables
+from streams.settings import ROLES, Topic, variables
 from streams.sources import read_sources
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,11 @@ def test_every_setting_has_a_row_with_its_default_and_its_purpose() -> None:
     assert [row for row in ROWS if row.startswith("| `CHURN_")] == rows
 
 
+def test_every_topic_has_a_row() -> None:
+    rows = [row.split("`")[1] for row in ROWS if row.startswith("| `churn.")]
+    assert sorted(rows) == sorted(f"churn.{topic}" for topic in get_args(Topic))
+
+
 def test_every_target_has_a_row() -> None:
     assert TARGETS
     assert sorted(row.split("`")[1] for row in ROWS if row.startswith("| `make ")) == sorted(f"make {name}" for name in TARGETS)
@@ -92,3 +98,9 @@ def test_the_file_of_sources_can_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", blocks("json")[0].splitlines())
 def test_the_records_of_source_topics_are_events(line: str) -> None:
     assert isinstance(decode_line(line.encode()), Event)
+
+
+def test_the_alert_is_the_first_of_the_golden_story_that_is_named() -> None:
+    (story,) = set(re.findall(r"tests/golden/stories/[a-z0-9-]+", README))
+    first, *_ = (ROOT / story / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(blocks("json")[1]) == json.loads(first)
