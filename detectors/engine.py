@@ -4,12 +4,14 @@ State is a function of the log: the same records in the same order give the same
 the shell cuts them into batches, and whether or not the engine was restored in between.
 """
 
+from collections.abc import Iterable
 from typing import Final, assert_never
 
 import msgspec
 
 from detectors import customers as customer_records
 from detectors import documents as document_records
+from detectors.agenda import Agenda
 from detectors.alerts import AlertBook
 from detectors.customers import Customers
 from detectors.decisions import Decisions
@@ -26,7 +28,7 @@ from detectors.rules_compiled import CompiledRules
 from detectors.standing import Standing
 from detectors.state import Customer, Head
 from detectors.tickets import change_tier, forgettable, take
-from detectors.timers import Timers
+from detectors.timers import Feeds, Timers
 from schemas.codec import Record, decode_record, encode
 from schemas.control import CalendarPublished, FeedChanged, FeedConfirmed, FeedGap, ModelPublished, RulesPublished, Tick
 from schemas.decisions import DeadLetter
@@ -62,7 +64,7 @@ class PartitionEngine:
         self._rules: CompiledRules | None = None
         self._book: AlertBook | None = None
         self._standing: Standing | None = None
-        self._groups: dict[tuple[str, ...], list[Kind]] = {}
+        self._agenda: Agenda | None = None
 
     @property
     def position(self) -> int:
@@ -88,8 +90,8 @@ class PartitionEngine:
         for customer_id, known in self._customers.wakes():
             if known.touched:
                 self._touched[customer_id] = None
-            for feeds in self._groups:
-                self._timers.arm(customer_id, feeds, known.wakes.get(_name(feeds)))
+            if self._agenda is not None:
+                self._agenda.restore(self._timers, customer_id, known.wakes)
 
     def apply(self, offset: int, record: Record) -> Decisions:
         """Apply the record at an offset of the log, which is the one after `position`."""
@@ -149,7 +151,7 @@ class PartitionEngine:
             self._tell(customer, kind, kind.on_event(customer, event, self._view(kind)), decisions)
         if self._standing is not None:
             self._standing.on_event(customer, event, decisions)
-        self._arm(customer)
+        self._arm(customer, self._agenda.of_event(event.type) if self._agenda is not None else ())
         self._run_timers(decisions)
 
     def _remember(self, customer: Customer, event: AnyEvent) -> None:
@@ -190,21 +192,20 @@ class PartitionEngine:
 
     def _run_timers(self, decisions: Decisions) -> None:
         """Decide whatever the clocks have reached, the earliest first."""
-        while (due := self._timers.pop_due(self._marks.now_ms)) is not None:
+        while self._agenda is not None and (due := self._timers.pop_due(self._marks.now_ms)) is not None:
             due_ms, customer_id, feeds = due
             customer = self._customers.change(customer_id)
-            for kind in self._groups[feeds]:
-                if kind.wake_ms(customer) == due_ms:
-                    self._tell(customer, kind, kind.on_due(customer, due_ms, self._view(kind)), decisions)
+            for kind in self._agenda.due(customer, feeds, due_ms):
+                self._tell(customer, kind, kind.on_due(customer, due_ms, self._view(kind)), decisions)
             if self._standing is not None:
                 self._standing.on_due(customer, due_ms, feeds, decisions)
-            self._arm(customer)
+            self._arm(customer, self._agenda.of_clock(feeds))
 
     def _look(self, decisions: Decisions) -> None:
         """Score whoever may have changed since the last tick."""
         standing = self._standing
         now_ms = self._marks.now_ms(standing.feeds) if standing is not None else None
-        if standing is None or now_ms is None:
+        if standing is None or self._agenda is None or now_ms is None:
             return
         for customer_id in sorted(self._touched):
             customer = self._customers.change(customer_id)
@@ -214,23 +215,15 @@ class PartitionEngine:
                 self._tell(customer, kind, said, decisions)
             standing.conclude(customer, found, decisions)
             customer.touched = False
-            self._arm(customer)
+            self._arm(customer, self._agenda.of_looks)
         self._touched.clear()
 
-    def _arm(self, customer: Customer) -> None:
-        """Note when the customer is due, after anything that may have changed it."""
+    def _arm(self, customer: Customer, clocks: Iterable[Feeds]) -> None:
+        """Note when the customer is due, after something that may have changed it."""
         if customer.touched:
             self._touched[customer.id] = None
-        wakes: dict[str, int] = {}
-        for feeds, kinds in self._groups.items():
-            found = [kind.wake_ms(customer) for kind in kinds]
-            if self._standing is not None:
-                found.append(self._standing.wake_ms(customer, feeds))
-            due_ms = min((wake for wake in found if wake is not None), default=None)
-            if due_ms is not None:
-                wakes[_name(feeds)] = due_ms
-            self._timers.arm(customer.id, feeds, due_ms)
-        customer.wakes = wakes
+        if self._agenda is not None:
+            self._agenda.arm(self._timers, customer, clocks)
 
     # -- documents
 
@@ -244,7 +237,7 @@ class PartitionEngine:
             self._dead_letter(offset, encode(document), error, decisions)
             return
         self._documents.take(document)
-        if self._rules is None or isinstance(document, ModelPublished):
+        if self._rules is None or self._agenda is None or isinstance(document, ModelPublished):
             return
         self._head.enabled_from_ms = openings_from(self._head.enabled_from_ms, self._rules, self._marks)
         keys = frozenset(kind.state_key for kind in self._rules.kinds)
@@ -259,7 +252,8 @@ class PartitionEngine:
                 kind.adopt(customer)
             if self._standing is not None:
                 self._standing.adopt(customer, decisions)
-            self._arm(customer)
+            customer.wakes = {}
+            self._arm(customer, self._agenda.all)
         self._run_timers(decisions)
 
     def _compile(self, documents: Documents) -> None:
@@ -271,9 +265,7 @@ class PartitionEngine:
         self._standing = Standing(rules, model, self._marks, self._pending)
         self._rules = rules
         self._book = AlertBook(published.document, self._marks, ENGINE_VERSION, model.version if model is not None else None)
-        self._groups = {feeds: [] for feeds in self._standing.clocks}
-        for kind in rules.kinds:
-            self._groups.setdefault(kind.feeds, []).append(kind)
+        self._agenda = Agenda(rules, self._standing)
 
     # -- what cannot be used
 
@@ -293,7 +285,3 @@ class PartitionEngine:
                 offset=offset,
             )
         )
-
-
-def _name(feeds: tuple[str, ...]) -> str:
-    return ",".join(feeds)

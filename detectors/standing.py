@@ -18,11 +18,10 @@ from detectors.rules_compiled import CompiledRules
 from detectors.score import ScoreKind
 from detectors.scoring import Assessment, RiskPolicy, Scorer
 from detectors.state import Customer
+from detectors.timers import Feeds
 from schemas.control import ModelPublished
 from schemas.events import AnyEvent
 from schemas.rules import Rule
-
-Feeds = tuple[str, ...]
 
 
 class Standing:

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     heartbeat_ms: _PositiveMs = Field(1_000, description="Time between two reports of ingest about a source partition.")
     dead_after_ms: _PositiveMs = Field(3_600_000, description="A feed that has not reported for so long is dead.")
     max_ahead_ms: _NonNegativeMs = Field(
-        300_000, description="An event this far ahead of the broker's time is refused: its clock is wrong."
+        3_600_000, description="An event this far ahead of the broker's time is refused: its clock is wrong."
     )
     min_transaction_gap_ms: _NonNegativeMs = Field(50, description="Least time between two transactions of a log partition.")
     max_batch_records: int = Field(2_000, ge=1, le=100_000, description="Most records of the log in one transaction.")
