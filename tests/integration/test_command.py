@@ -1,5 +1,6 @@
 """The command as its user has it: processes, exit statuses, what goes to which output."""
 
+import contextlib
 import json
 import os
 import signal
@@ -28,6 +29,16 @@ def churnwatch(*arguments: str | Path, **variables: str) -> "subprocess.Complete
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CHURN_")} | variables
     command = [sys.executable, "-m", "streams.cli", *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@contextlib.contextmanager
+def hearing_interrupts() -> Iterator[None]:
+    """A shell lets what it starts in the background ignore SIGINT, and its children inherit that; what starts here does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -144,10 +155,10 @@ def test_the_demonstration_finds_most_of_those_who_left() -> None:
 
 
 def test_an_interrupted_demonstration_leaves_no_process_behind(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "streams.cli", "demo"]
+    command = [sys.executable, "-m", "streams.cli", "demo", "--seconds", "20"]
     mark = f"demo-{os.getpid()}"
     environment = os.environ | {"TMPDIR": str(tmp_path), "DEMO_TEST_MARK": mark}
-    with subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True) as demo:
+    with hearing_interrupts(), subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True) as demo:
         assert demo.stderr is not None
         for line in demo.stderr:
             if line[:4].isdigit():  # the first alert
