@@ -37,7 +37,7 @@ FEATURES: Final = (
         "order_recency_days",
         "days",
         "since the last order; without one: since the first event",
-        "last order {order_recency_days:.0f} days ago, usually every {order_gap_mean_days:.0f}",
+        "last order {order_recency_days:.0f} days ago",
     ),
     Feature("tenure_days", "days", "since the first event", "known for {tenure_days:.0f} days"),
     Feature("orders", "orders", "placed and not given back", "{orders:.0f} orders in all"),

@@ -42,8 +42,7 @@ def because_of(alert: AlertRecord) -> str:
 
 def _clause(clause: Because, measured: dict[str, float]) -> str:
     if clause.clause in NAMES:
-        words = in_words(clause.clause, measured)
-        return words if words != clause.clause else f"{clause.clause.replace('_', ' ')} {_number(clause.value)}"
+        return in_words(clause.clause, measured)
     template = _CLAUSES.get(clause.clause)
     if template is None:
         limit = "" if clause.threshold is None else f" (limit {_value(clause.clause, clause.threshold)})"

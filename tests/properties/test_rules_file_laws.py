@@ -5,6 +5,7 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from detectors.rules_compiled import CompiledRules
 from schemas.codec import decode_record, encode
 from schemas.control import RulesPublished
 from streams.rules_file import RulesFileError, parse_rules
@@ -43,6 +44,7 @@ def outcome(lines: list[str]) -> str:
         record = RulesPublished(at_ms=0, version=rule_set.version, revision=0, document=rule_set)
         back = decode_record(encode(record))
         assert back == record
+        assert len(CompiledRules(rule_set).kinds) == len(rule_set.rules)
         return "read"
     assert faults
     assert all(1 <= fault.line <= len(lines) + 1 and fault.message for fault in faults)
