@@ -11,22 +11,15 @@ from streams.mapping_fields import FileForm, read_value
 from streams.mapping_targets import TARGETS, Target
 from streams.mapping_values import Cells, Row, Value, looked_up
 from streams.rules_values import Field, list_of, mapping_of, meant, one_of, read_fields, text, time_zone
-from streams.yaml_nodes import Entries, Fault, Items, Node, Place, Refused, Scalar, read_yaml, shown
+from streams.yaml_nodes import Entries, FaultyFileError, Items, Node, Place, Refused, Scalar, read_yaml, shown
 
 FORMATS: Final = ("csv", "excel", "parquet", "jsonl")
 _REASONS: Final = {"customer_id": "no_customer", "at_ms": "bad_time"}
 _ALWAYS: Final = ("id", "customer_id", "at")
 
 
-class MappingError(ValueError):
-    """A mapping file that cannot be used; its text has one line for every fault, in the order of the file."""
-
-    def __init__(self, path: str, faults: list[Fault]) -> None:
-        self.path = path
-        self.faults = sorted(set(faults))
-        count = len(self.faults)
-        heading = f"{path} has {'a fault' if count == 1 else f'{count} faults'}:"
-        super().__init__("\n".join([heading, *(f"  {fault}" for fault in self.faults)]))
+class MappingError(FaultyFileError):
+    """A mapping file that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

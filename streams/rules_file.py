@@ -26,21 +26,14 @@ from streams.rules_values import (
     read_fields,
     time_zone,
 )
-from streams.yaml_nodes import Entries, Fault, Items, Node, Place, Refused, Scalar, read_yaml, shown
+from streams.yaml_nodes import Entries, FaultyFileError, Items, Node, Place, Refused, Scalar, read_yaml, shown
 
 _LATER: Final = ("freeze",)
 _LATER_DEFAULTS: Final = ("ack_by", "expire_after")
 
 
-class RulesFileError(ValueError):
-    """A rules file that cannot be used; its text has one line for every fault, in the order of the file."""
-
-    def __init__(self, path: str, faults: list[Fault]) -> None:
-        self.path = path
-        self.faults = sorted(set(faults))
-        count = len(self.faults)
-        heading = f"{path} has {'a fault' if count == 1 else f'{count} faults'}:"
-        super().__init__("\n".join([heading, *(f"  {fault}" for fault in self.faults)]))
+class RulesFileError(FaultyFileError):
+    """A rules file that cannot be used."""
 
 
 def load_rules(path: Path | str) -> RuleSet:

@@ -54,6 +54,17 @@ class Fault:
         return f"line {self.line}: " + (f"{self.place}: " if self.place else "") + self.message
 
 
+class FaultyFileError(ValueError):
+    """A file that cannot be used; its text has one line for every fault, in the order of the file."""
+
+    def __init__(self, path: str, faults: list[Fault]) -> None:
+        self.path = path
+        self.faults = sorted(set(faults))
+        count = len(self.faults)
+        heading = f"{path} has {'a fault' if count == 1 else f'{count} faults'}:"
+        super().__init__("\n".join([heading, *(f"  {fault}" for fault in self.faults)]))
+
+
 class Refused(ValueError):  # noqa: N818 - what happened to the value
     """A reader cannot take a value; the message says what stands there and what is allowed."""
 
