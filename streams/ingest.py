@@ -16,6 +16,7 @@ from schemas.decisions import DeadLetter
 from schemas.progress import Heartbeat
 from streams.apps import add_agent, add_work, make_app
 from streams.dead_letters import dead_letter_row
+from streams.first_rules import wait_for_first_rules
 from streams.heartbeats import Lane, Progress, Reading
 from streams.log_writer import LogWriter
 from streams.mapping import MappingError, load_mapping
@@ -99,6 +100,7 @@ class Ingest:
         self._recalled: set[Lane] = set()
         self._writing = asyncio.Lock()
         self._leaving = False
+        self._rules_lead = False
 
     async def read(self, chunks: list[Chunk]) -> None:
         """Route, write, wait for the acknowledgements, then say that the chunks are done."""
@@ -123,6 +125,11 @@ class Ingest:
         await self._writer.close()
 
     async def _read(self, chunks: list[Chunk]) -> None:
+        if not self._rules_lead:
+            await wait_for_first_rules(self._settings, lambda: self._leaving)
+            if self._leaving:
+                return
+            self._rules_lead = True
         routed = [self._route(chunk) for chunk in chunks]
         rows: dict[Place, list[Row]] = {}
         for part in routed:
