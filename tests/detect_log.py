@@ -108,12 +108,12 @@ async def reading(settings: Settings, tp: TopicPartition) -> AsyncIterator[list[
         yield records
 
 
-async def until(condition: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
-    """Wait for a condition, asked a few times a second."""
+async def until(condition: Callable[[], Any], patience_s: float = PATIENCE_S, every_s: float = 0.05) -> None:
+    """Wait for a condition, asked again and again; seldom, where the asking takes time from what is waited for."""
     deadline_s = time.monotonic() + patience_s
     while True:
         answer = condition()
         if await answer if asyncio.iscoroutine(answer) else answer:
             return
         assert time.monotonic() < deadline_s, f"not within {patience_s} s"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(every_s)
