@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 import structlog
 from faust import App, StreamT
+from faust.tables import TableManager
 
 from streams.settings import Role, Settings
 from streams.transport import Chunk, ChunkTransport, ReadOptions, SeekHook, consumer_of
@@ -22,8 +23,21 @@ _REQUEST_TIMEOUT_S: Final = 20.0
 _COMMIT_INTERVAL_S: Final = 1.0
 _FETCH_BYTES: Final = 1 << 20
 _WORK_ENDS_WITHIN_S: Final = 5.0
+_AGENTS_CHECK_S: Final = 0.01
 
 log = structlog.get_logger("churn.apps")
+
+
+class NoTables(TableManager):
+    """Begins as soon as the agents read; Faust gives them and the tables, of which there are none here, a second for it."""
+
+    async def on_start(self) -> None:
+        """Let the app subscribe once it knows to what: a topic that comes later waits for 45 seconds."""
+        while len(self.app.topics) < len(self.app.agents) and not self.should_stop:
+            await self.sleep(_AGENTS_CHECK_S)
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
 
 
 def make_app(settings: Settings, role: Role, *, read_committed: bool = False, seek: SeekHook | None = None) -> App:
@@ -44,6 +58,7 @@ def make_app(settings: Settings, role: Role, *, read_committed: bool = False, se
         topic_disable_leader=True,
         topic_allow_declare=False,
         table_standby_replicas=0,
+        TableManager=NoTables,
         # The stock wait for open events never ends when an agent crashed; nothing here needs it.
         stream_wait_empty=False,
         broker_max_poll_records=settings.max_batch_records,

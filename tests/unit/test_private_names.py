@@ -13,7 +13,9 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
 from faust.app.base import App
+from faust.tables import TableManager
 from faust.tables.recovery import Recovery
+from faust.topics import Topic
 from faust.transport import consumer as faust_consumer
 from faust.transport.conductor import Conductor
 from faust.transport.drivers import aiokafka as driver
@@ -41,6 +43,7 @@ def test_the_release_is_the_one_that_was_read(distribution: str, version: str) -
         (driver.AIOKafkaConsumerThread, "call_thread"),
         (driver.AIOKafkaConsumerThread, "seek_to_committed"),
         (Recovery, "_resume_streams"),
+        (TableManager, "_update_channels"),
         (App, "on_before_shutdown"),
         (Fetcher, "fetched_records"),
         (Fetcher, "_create_fetch_waiter"),
@@ -67,6 +70,8 @@ def test_a_name_is_where_it_was(owner: object, name: str) -> None:
         (Service.__init__, "self._stopped = "),
         (Service.__init__, "self._crashed = "),
         (Recovery._resume_streams, "consumer.perform_seek()"),
+        (TableManager.on_start, "await self.sleep(1.0)"),
+        (Topic.__aiter__, "self.app.topics.add("),
         (aiokafka.producer.sender, "return BACKOFF_OVERRIDE"),
     ],
 )
