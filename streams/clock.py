@@ -25,6 +25,7 @@ from streams.transactions import Place, Row
 from streams.transport import Chunk, consumer_of, from_the_beginning
 
 _OWNERSHIP_CHECK_S: Final = 0.1
+_FETCH_WAIT_MS: Final = 200
 _LEAST_WAIT_MS: Final = 10
 _IDLE_INTERVALS: Final = 5
 """After so many intervals in which no mark moved a tick is due all the same, so that the log shows a living clock."""
@@ -156,7 +157,7 @@ class Clock:
         log.info("clock.began", generation=generation, mode=self._form.mode)
         for tick in await last_ticks(self._settings):
             self.state.resume(tick)
-        async with reader(self._settings) as control:
+        async with reader(self._settings, fetch_wait_ms=_FETCH_WAIT_MS) as control:
             await self._publish(last_of_each_key(await read_to_end(control, self._control)))
             progress = TopicPartition(*self._progress)
             reported = (await control.end_offsets([progress]))[progress]

@@ -112,7 +112,7 @@ class _Play:
         settings = self.settings
         tps = [TopicPartition(settings.topic("alerts"), partition) for partition in range(settings.partitions)]
         tps += [TopicPartition(settings.topic(name), 0) for name in ("deadletters", "control")]
-        async with reader(settings) as consumer:
+        async with reader(settings, fetch_wait_ms=_POLL_MS) as consumer:
             consumer.assign(tps)
             while True:
                 for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():

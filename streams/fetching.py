@@ -13,6 +13,7 @@ from faust.types import TP
 
 _COMMIT_TIMEOUT_S = 5.0
 _RECHECK_S = 0.25
+_FETCH_WAIT_MS = 250
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,12 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         self.epochs: dict[TP, int] = {}
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:  # noqa: ANN401 - aiokafka has no types
-        """As the stock one, which reads committed records only in Faust's own transactions (drivers/aiokafka.py)."""
+        """As the stock one, which reads committed records only in Faust's own transactions (drivers/aiokafka.py).
+
+        And whose fetches may wait for a second and a half: a partition that is sought or resumed waits for the one at work.
+        """
         consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         if cast("Any", self.consumer).options.read_committed:
             consumer._isolation_level = "read_committed"
         return consumer

@@ -29,7 +29,7 @@ from streams.transport import Chunk, ChunkConsumer, consumer_of
 from streams.wallclock import now_ms
 
 _FETCHED_LATELY_MS: Final = 3_000
-"""A consumer asks for news twice a second; without an answer for so long it does not know where the partition ends."""
+"""A consumer asks for news several times a second; without an answer for so long it does not know where the partition ends."""
 
 _FINISH_TIMEOUT_S: Final = 4.0
 

@@ -15,6 +15,8 @@ from streams.settings import Settings
 _POLL_TIMEOUT_MS: Final = 200
 _STALLED_AFTER_S: Final = 30.0
 _FETCH_BYTES: Final = 4 << 20
+_FETCH_WAIT_MS: Final = 20
+"""The broker answers nothing else on the connection while a fetch waits for more; here nobody waits for more."""
 _POLL_RECORDS: Final = 10_000
 
 NewEngine = Callable[[int, str], PartitionEngine]
@@ -47,6 +49,7 @@ async def restore(settings: Settings, partition: int, new_engine: NewEngine = Pa
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         max_partition_fetch_bytes=_FETCH_BYTES,
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
         max_poll_records=_POLL_RECORDS,
         check_crcs=False,
     )

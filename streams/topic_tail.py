@@ -17,6 +17,7 @@ from schemas.progress import Heartbeat
 from streams.settings import Settings
 
 _POLL_TIMEOUT_MS: Final = 200
+_FETCH_WAIT_MS: Final = 20
 _STALLED_AFTER_S: Final = 30.0
 _FIRST_WINDOW: Final = 64
 _WINDOW_GROWTH: Final = 8
@@ -25,13 +26,20 @@ log = structlog.get_logger("churn.topics")
 
 
 @contextlib.asynccontextmanager
-async def reader(settings: Settings) -> AsyncIterator[Any]:
-    """A consumer without a group and without partitions."""
+async def reader(settings: Settings, *, fetch_wait_ms: int = _FETCH_WAIT_MS) -> AsyncIterator[Any]:
+    """A consumer without a group and without partitions.
+
+    Args:
+        settings: of the broker.
+        fetch_wait_ms: how long the broker may wait for records that are not there yet; meanwhile it answers nothing else.
+            Short for who reads what is there, longer for who stays.
+    """
     consumer: Any = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         isolation_level="read_committed",
+        fetch_max_wait_ms=fetch_wait_ms,
     )
     await consumer.start()
     try:

@@ -63,6 +63,7 @@ def test_a_name_is_where_it_was(owner: object, name: str) -> None:
         (AIOKafkaConsumer.__init__, "self._max_poll_records = max_poll_records"),
         (AIOKafkaConsumer.start, "isolation_level=self._isolation_level"),
         (AIOKafkaConsumer.start, "self._fetcher = Fetcher("),
+        (AIOKafkaConsumer.start, "fetch_max_wait_ms=self._fetch_max_wait_ms"),
         (Fetcher.__init__, "self._subscriptions = subscriptions"),
         (Conductor.__init__, "self._tp_index = "),
         (ConsumerMessage.__init__, "self.acked"),
