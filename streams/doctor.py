@@ -23,7 +23,7 @@ from streams.topic_tail import read_to_end, reader
 from streams.topics import TopicsError, check_topics
 
 _REDIS_TIMEOUT_S: Final = 3.0
-_BOOTSTRAP_TIMEOUT_MS: Final = 5_000
+_BOOTSTRAP_TIMEOUT_MS: Final = 3_000
 _LONGEST_MONTH_DAYS: Final = 31
 _WORK_SPREADS: Final = 7
 """Business time takes at most so many times as long, if a calendar is open for a day of 24 hours a week at least."""

@@ -54,7 +54,7 @@ _SOURCE: Final = _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME, partitioned=True)
 # What makes another topic of it. The rest, like a retention, is the operator's to change.
 _FIXED_CONFIGS: Final[Mapping[str, str]] = {"cleanup.policy": "delete", "message.timestamp.type": "CreateTime"}
 
-_BOOTSTRAP_TIMEOUT_MS: Final = 10_000
+_BOOTSTRAP_TIMEOUT_MS: Final = 5_000
 
 
 class TopicsError(RuntimeError):

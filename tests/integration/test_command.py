@@ -143,7 +143,7 @@ def test_topics_without_a_broker_fails_in_one_line() -> None:
 
 
 def test_the_demonstration_finds_most_of_those_who_left() -> None:
-    ended = churnwatch("demo", "--json", "--seconds", "10", "--customers", "120")
+    ended = churnwatch("demo", "--json", "--seconds", "6", "--customers", "120")
     assert ended.returncode == 0, ended.stderr
     summary = json.loads(ended.stdout.splitlines()[-1])
     assert set(summary) == {"events", "seconds", "alerts", "precision", "recall", "auc", "dead_letters"}
