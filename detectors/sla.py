@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from detectors.kinds import Transition, View, state_key
+from detectors.kinds import Transition, state_key
 from detectors.predicates import event_types
 from detectors.sla_clock import ClockSpec, Crossing, Episode, SlaClock, Target
 from detectors.state import Customer
 from detectors.tickets import Moment, SlaTold
 from schemas.decisions import AlertState, Because, ClearsIf
 from schemas.events import AnyEvent, CustomerUpdated, TicketEvent
-from schemas.rules import SlaRule
+from schemas.rule_kinds import SlaRule
 
 _TICKET_TYPES: Final = event_types(["ticket.*"])
 
@@ -34,34 +34,34 @@ class SlaKind:
         of = ["ticket.closed", "ticket.replied", "ticket.resolved"] if rule.clock == "first_response" else waits_for
         self._clears_if = ClearsIf(code="event", of=of)
 
-    def adopt(self, customer: Customer) -> None:
+    def adopt(self, customer: Customer, now_ms: int | None) -> None:  # noqa: ARG002  (what is due is decided by the timer)
         """Look at every ticket at once: the targets may be others now. Nothing is told: no clock is given."""
         for ticket_id in customer.tickets:
-            self._look(customer, ticket_id, View(self.rule, now_ms=None))
+            self._look(customer, ticket_id, now_ms=None)
 
-    def on_event(self, customer: Customer, event: AnyEvent, view: View) -> list[Transition]:
+    def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:
         """A moment of a ticket was added, or the customer's tier may be another."""
         if isinstance(event, CustomerUpdated):
             tickets = list(customer.tickets)
         else:
             tickets = [event.ticket_id] if isinstance(event, TicketEvent) else []
-        return [said for ticket_id in tickets for said in self._look(customer, ticket_id, view)]
+        return [said for ticket_id in tickets for said in self._look(customer, ticket_id, now_ms)]
 
     def wake_ms(self, customer: Customer) -> int | None:
         """The next warning or deadline of any ticket."""
         told = (ticket.told.get(self.state_key) for ticket in customer.tickets.values())
         return min((one.wake_ms for one in told if one is not None and one.wake_ms is not None), default=None)
 
-    def on_due(self, customer: Customer, due_ms: int, view: View) -> list[Transition]:
+    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:
         """Decide every ticket whose instant has come, in the order in which they were heard of."""
         found = []
         for ticket_id, ticket in list(customer.tickets.items()):
             told = ticket.told.get(self.state_key)
             if told is not None and told.wake_ms is not None and told.wake_ms <= due_ms:
-                found += self._look(customer, ticket_id, view)
+                found += self._look(customer, ticket_id, now_ms)
         return found
 
-    def _look(self, customer: Customer, ticket_id: str, view: View) -> list[Transition]:
+    def _look(self, customer: Customer, ticket_id: str, now_ms: int | None) -> list[Transition]:
         """Say what there is to say, episode by episode, up to the first that is not over yet."""
         ticket = customer.tickets[ticket_id]
         told = ticket.told.setdefault(self.state_key, SlaTold())
@@ -75,20 +75,14 @@ class SlaKind:
             crossings = [*episode.warnings, *([episode.breach] if episode.breach is not None else [])]
             if place == len(clock.episodes) - 1:
                 crossings += clock.ahead()
-            found += self._decide(customer, ticket_id, episode, crossings, told, view)
-            told.wake_ms = _next_ms(crossings, told, view.now_ms)
+            found += self._decide(ticket_id, episode, crossings, told, now_ms)
+            told.wake_ms = _next_ms(crossings, told, now_ms)
             if told.ended_ms is None or told.wake_ms is not None:
                 break
         return found
 
     def _decide(
-        self,
-        customer: Customer,
-        ticket_id: str,
-        episode: Episode,
-        crossings: list[Crossing],
-        told: SlaTold,
-        view: View,
+        self, ticket_id: str, episode: Episode, crossings: list[Crossing], told: SlaTold, now_ms: int | None
     ) -> list[Transition]:
         end = episode.end
         if told.retracted:
@@ -101,9 +95,9 @@ class SlaKind:
             told.ended_ms = None  # reopened before anything was told: the same episode goes on
         found = []
         for crossing in crossings:
-            if view.now_ms is not None and crossing.at_ms <= view.now_ms:
-                found += self._crossed(customer, ticket_id, episode, crossing, told, view)
-        if end is None or _next_ms(crossings, told, view.now_ms) is not None:
+            if now_ms is not None and crossing.at_ms <= now_ms:
+                found += self._crossed(ticket_id, episode, crossing, told)
+        if end is None or _next_ms(crossings, told, now_ms) is not None:
             return found
         # Over, and nothing is left to cross. An alert that was over, and was breached after all, is closed once more.
         if (told.warned or told.opened) and (found or not was_over):
@@ -111,17 +105,12 @@ class SlaKind:
         told.ended_ms = end.at_ms
         return found
 
-    def _crossed(
-        self, customer: Customer, ticket_id: str, episode: Episode, crossing: Crossing, told: SlaTold, view: View
-    ) -> list[Transition]:
+    def _crossed(self, ticket_id: str, episode: Episode, crossing: Crossing, told: SlaTold) -> list[Transition]:
         is_breach = crossing.fraction == 1.0
-        if told.opened or told.silent or (not is_breach and crossing.fraction in told.passed):
+        if told.opened or (not is_breach and crossing.fraction in told.passed):
             return []
         if not is_breach:
             told.passed.append(crossing.fraction)
-        if not view.may_open(customer, crossing.at_ms):
-            told.silent |= is_breach
-            return []
         told.start_ms = episode.start.at_ms if told.start_ms is None else told.start_ms
         told.due_ms = crossing.due_ms
         told.opened |= is_breach
@@ -143,7 +132,7 @@ class SlaKind:
             ),
             evidence=(episode.start.occurrence.evidence(),),
             clears_if=self._clears_if,
-            ticket_id=ticket_id,
+            subject=ticket_id,
             fraction=None if is_breach else crossing.fraction,
             notes=("calendar_past_published_year",) if past else (),
             calendar=target.calendar_version,
@@ -156,13 +145,13 @@ class SlaKind:
             episode_start_ms=told.start_ms or 0,
             due_ms=told.due_ms,
             evidence=(end.occurrence.evidence(),),
-            ticket_id=ticket_id,
+            subject=ticket_id,
         )
 
 
 def _next_ms(crossings: Sequence[Crossing], told: SlaTold, now_ms: int | None) -> int | None:
     """The first crossing that the clock has not passed and that may still have to be told."""
-    if told.opened or told.silent:
+    if told.opened:
         return None
     left = (one.at_ms for one in crossings if one.fraction not in told.passed and (now_ms is None or one.at_ms > now_ms))
     return min(left, default=None)

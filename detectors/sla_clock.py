@@ -11,7 +11,7 @@ from typing import Literal
 from detectors.calendars import Calendar
 from detectors.tickets import Moment
 from schemas.events import Category, Priority
-from schemas.rules import SlaTarget
+from schemas.rule_kinds import SlaTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Target:
 class ClockSpec:
     """What a rule says about its clock."""
 
-    clock: Literal["first_response", "resolution"]
+    clock: Literal["first_response", "next_response", "resolution"]
     until: Literal["resolved", "closed"]
     pause_on: frozenset[str]
     warn_at: tuple[float, ...]

@@ -63,11 +63,9 @@ class SlaTold(msgspec.Struct, array_like=True):
     """Of the latest episode that something was told of."""
     due_ms: int = 0
     passed: list[float] = []
-    """Warnings behind us, told or not: none is given twice."""
+    """Warnings that were told: none is given twice."""
     warned: bool = False
     opened: bool = False
-    silent: bool = False
-    """The episode was breached, and nothing was to be told."""
     ended_ms: int | None = None
     """When it was over: met, answered or taken back."""
     retracted: bool = False
