@@ -13,7 +13,8 @@ from detectors.rules_compiled import CompiledRules
 from schemas.codec import decode_record, encode
 from schemas.control import RulesPublished
 from schemas.errors import ContractError
-from schemas.rules import Mode, RuleSet
+from schemas.rule_kinds import Mode
+from schemas.rules import RuleSet
 from streams.rules_file import load_rules
 from streams.settings import Settings
 from streams.topic_tail import read_to_end, reader

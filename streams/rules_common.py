@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, Final, get_args
 
 from detectors.calendar_time import from_wall_clock, load_zone
-from detectors.predicates import Predicate, event_types
-from schemas.errors import ContractError
+from detectors.predicates import event_types
 from schemas.events import EVENT_TYPES
 from schemas.instants import parse_instant
-from schemas.rules import Feed, Mode, Severity, Stage
-from streams.rules_values import Field, list_of, meant, name, one_of, text
+from schemas.rule_kinds import Mode, Severity, Stage
+from schemas.rules import Feed
+from streams.rules_values import Field, exact_duration, list_of, meant, name, one_of, text
 from streams.yaml_nodes import Entries, Node, Place, Reader, Refused
 
 RULE_TYPES: Final = tuple(event for event in EVENT_TYPES if not event.startswith("alert.") and event != "customer.erased")
@@ -19,6 +19,8 @@ RULE_TYPES: Final = tuple(event for event in EVENT_TYPES if not event.startswith
 _GROUPS: Final = tuple(sorted({event.split(".")[0] + ".*" for event in RULE_TYPES}))
 MOST_EVENTS: Final = 1_000
 """The instants of so many events are kept for a customer."""
+MOST_COUNTED: Final = 1_000_000
+"""So many events are counted where days have numbers, not instants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,15 @@ class Names:
 
     version: str
     time_zone: str
-    severity: str | None
+    defaults: Mapping[str, str]
+    """What a rule has that does not say it itself, by field."""
     feeds: Mapping[str, Feed] | None
     """None if the section has faults: then nothing is said about feeds."""
     teams: tuple[str, ...]
     calendars: tuple[str, ...]
     rules: tuple[str, ...]
+    parts: Mapping[str, tuple[str, ...]]
+    """The rules that each composite names, by its id."""
     has_churn: bool
 
 
@@ -70,7 +75,26 @@ def common_fields(names: Names) -> dict[str, Field]:
         "owner": Field(list_of(_owner(names), 1)),
         "next_action": Field(text),
         "enabled_from": Field(_instant(names)),
+        "dwell": Field(exact_duration),
+        "cooldown": Field(exact_duration),
+        "ack_by": Field(exact_duration),
+        "expire_after": Field(exact_duration),
+        "inhibits": Field(list_of(rule_id(names), 1)),
     }
+
+
+def rule_id(names: Names) -> Reader:
+    """The id of a rule of this file."""
+    return one_of(names.rules, "a rule of this file")
+
+
+def never(reason: str) -> Reader:
+    """The reader of a field that other kinds have, and this one cannot: it says why."""
+
+    def read(node: Node, place: Place) -> None:  # noqa: ARG001 - a reader
+        raise Refused(node.line, reason)
+
+    return read
 
 
 def _owner(names: Names) -> Reader:
@@ -116,23 +140,6 @@ def event_type(node: Node, place: Place) -> str:
     if found not in RULE_TYPES and found not in _GROUPS:
         raise Refused(node.line, f"{found!r} is not an event type; {meant(found, [*RULE_TYPES, *_GROUPS])}")
     return found
-
-
-def check_predicate(rule: RuleAtHand, key: str, types_key: str) -> None:
-    """Note why an expression cannot be used on the event types that another field names."""
-    expression = rule.values.get(key)
-    types = rule.types(types_key)
-    if expression is None:
-        return
-    try:
-        predicate = Predicate(expression)
-        if types:
-            predicate.check_types(types)
-    except ContractError as error:
-        rule.refuse(key, error.message)
-        return
-    if predicate.needs_features:
-        rule.refuse(key, f"{expression!r} looks at `features`, which these rules do not have yet; use `event`")
 
 
 def check_feeds(rule: RuleAtHand, key: str, types: frozenset[str]) -> None:

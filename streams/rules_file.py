@@ -1,9 +1,11 @@
 """The rules file: YAML in, a validated rule set out, or every fault of the file at once.
 
-The one reader of the format that `deploy/rules/example.yaml` shows. What a later release builds is refused by name.
+The one reader of the format that `deploy/rules/example.yaml` shows.
 """
 
+import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -11,9 +13,11 @@ import msgspec
 
 from detectors.predicates import event_types
 from schemas.instants import exact_ms
-from schemas.rules import DEFAULT_FEEDS, NO_TIME, Bands, Feed, Lifecycle, RuleSet, Severity
+from schemas.rule_kinds import Severity
+from schemas.rules import DEFAULT_FEEDS, NO_TIME, Bands, Feed, Lifecycle, RuleSet
 from streams.rules_calendars import read_calendar
 from streams.rules_common import Names, event_type
+from streams.rules_composites import parts_by_id
 from streams.rules_kinds import read_rule
 from streams.rules_values import (
     Field,
@@ -24,12 +28,12 @@ from streams.rules_values import (
     number,
     one_of,
     read_fields,
+    text,
     time_zone,
 )
 from streams.yaml_nodes import Entries, FaultyFileError, Items, Node, Place, Refused, Scalar, read_yaml, shown
 
-_LATER: Final = ("freeze",)
-_LATER_DEFAULTS: Final = ("ack_by", "expire_after")
+_PERIOD: Final = re.compile(r"(\d{4}-\d\d-\d\d)/(\d{4}-\d\d-\d\d)", re.ASCII)
 
 
 class RulesFileError(FaultyFileError):
@@ -64,15 +68,16 @@ def _document(root: Node, place: Place) -> dict[str, Any]:
     if not isinstance(root, Entries):
         raise Refused(root.line, f"{shown(root)} stands here; a rules file is a mapping with `version`, `tenant` and `rules`")
     rule_ids = _rule_ids(root.entries.get("rules"), place)
-    document = read_fields(root, place, _sections(rule_ids), _LATER)
+    document = read_fields(root, place, _sections(rule_ids))
     names = Names(
         version=document.get("version", ""),
         time_zone=document.get("time_zone", "UTC"),
-        severity=document.pop("defaults", {}).get("severity"),
+        defaults=document.pop("defaults", {}),
         feeds=_feeds_known(root, document, place),
         teams=tuple(document.get("teams", ())),
         calendars=_keys(root.entries.get("calendars")),
         rules=rule_ids,
+        parts=parts_by_id(root.entries.get("rules")),
         has_churn="churn" in root.key_lines,
     )
     document["rules"] = _rules(root.entries.get("rules"), place.at("rules"), names)
@@ -84,10 +89,12 @@ def _sections(rule_ids: tuple[str, ...]) -> dict[str, Field]:
         "version": Field(name, required=True),
         "tenant": Field(name, required=True),
         "time_zone": Field(time_zone),
+        "forget_after": Field(exact_duration),
         "churn": Field(_churn),
         "feeds": Field(_feeds),
         "lifecycle": Field(lambda node, place: _lifecycle(node, place, rule_ids)),
         "bands": Field(_bands),
+        "freeze": Field(list_of(_freeze)),
         "teams": Field(mapping_of(list_of(name, 1))),
         "defaults": Field(_defaults),
         "calendars": Field(mapping_of(read_calendar)),
@@ -115,7 +122,7 @@ def _rules(node: Node | None, place: Place, names: Names) -> list[dict[str, Any]
 
 
 def _rule_ids(node: Node | None, place: Place) -> tuple[str, ...]:
-    """The ids of all rules, built or not; one that stands twice is a fault."""
+    """The ids of all rules; one that stands twice is a fault."""
     lines: dict[str, int] = {}
     for item in node.items if isinstance(node, Items) else ():
         found = _id_of(item)
@@ -202,5 +209,25 @@ def _bands(node: Node, place: Place) -> dict[str, Any]:
     return found
 
 
+def _freeze(node: Node, place: Place) -> str:
+    """A period of local dates, `[first, after last)`."""
+    found = text(node, place)
+    parts = _PERIOD.fullmatch(found)
+    try:
+        first, after = map(date.fromisoformat, parts.groups() if parts is not None else ("", ""))
+    except ValueError:
+        raise Refused(
+            node.line, f"{found!r} is not a period; write the first date and the one after the last, 2026-02-15/2026-02-24"
+        ) from None
+    if after <= first:
+        raise Refused(node.line, f"{found!r} is empty: the second date is the one after the last")
+    return found
+
+
 def _defaults(node: Node, place: Place) -> dict[str, Any]:
-    return read_fields(node, place, {"severity": Field(one_of(get_args(Severity), "a severity"))}, _LATER_DEFAULTS)
+    fields = {
+        "severity": Field(one_of(get_args(Severity), "a severity")),
+        "ack_by": Field(exact_duration),
+        "expire_after": Field(exact_duration),
+    }
+    return read_fields(node, place, fields)

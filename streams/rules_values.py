@@ -27,16 +27,14 @@ class Field:
     required: bool = False
 
 
-def read_fields(node: Node, place: Place, fields: Mapping[str, Field], later: Iterable[str] = ()) -> dict[str, Any]:
-    """The entries of a mapping that could be read; unknown ones, missing ones and those of a later release are faults."""
+def read_fields(node: Node, place: Place, fields: Mapping[str, Field]) -> dict[str, Any]:
+    """The entries of a mapping that could be read; unknown ones and missing ones are faults."""
     if not isinstance(node, Entries):
         place.refuse(node.line, f"{shown(node)} stands here; a mapping is wanted, with {', '.join(fields)}")
         return {}
     for key, line in node.key_lines.items():
-        if key in later:
-            place.refuse(line, f"`{key}` is not built yet in this release; leave it out")
-        elif key not in fields:
-            place.refuse(line, f"`{key}` is not known here; {meant(key, [*fields, *later])}")
+        if key not in fields:
+            place.refuse(line, f"`{key}` is not known here; {meant(key, fields)}")
     for key, field in fields.items():
         if field.required and key not in node.key_lines:
             place.refuse(node.line, f"`{key}` is missing")
@@ -89,6 +87,14 @@ def number(least: float, most: float, *, or_least: bool = True) -> Reader:
         return found
 
     return read
+
+
+def any_number(node: Node, place: Place) -> float:  # noqa: ARG001 - a reader
+    """A finite number."""
+    found = _number(node)
+    if found is None:
+        raise Refused(node.line, f"{shown(node)} stands here; a number is wanted, without quotes")
+    return found
 
 
 def whole(least: int, most: int) -> Reader:
@@ -155,6 +161,14 @@ def duration(node: Node, place: Place) -> str:
 def exact_duration(node: Node, place: Place) -> str:
     """An ISO 8601 duration of days and time."""
     return _checked(node, place, lambda found: _not_too_long(found, Exact(parse_exact_ms(found))))
+
+
+def whole_days(node: Node, place: Place) -> str:
+    """An exact duration of whole days."""
+    found = exact_duration(node, place)
+    if parse_exact_ms(found) % DAY_MS:
+        raise Refused(node.line, f"{found!r} is not a number of whole days, which are what is counted here; write P90D")
+    return found
 
 
 def time_zone(node: Node, place: Place) -> str:
