@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from aiokafka.structs import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
@@ -15,7 +15,21 @@ from schemas.codec import decode_record
 from schemas.control import RulesPublished
 from schemas.errors import ContractError
 from schemas.instants import DAY_MS, Months, format_duration, parse_duration
-from schemas.rules import AbsenceRule, CountRule, Rule, RuleSet, ScoreRule, SlaRule
+from schemas.rule_kinds import (
+    AbsenceRule,
+    AllRule,
+    AnyRule,
+    CountRule,
+    DeclineRule,
+    LevelRule,
+    RenewalRule,
+    RhythmRule,
+    Rule,
+    ScoreRule,
+    ShareRule,
+    SlaRule,
+)
+from schemas.rules import RuleSet
 from streams.rules_command import KEY
 from streams.settings import Settings
 from streams.sources import SourcesError, load_sources
@@ -162,19 +176,38 @@ def _admin(settings: Settings) -> KafkaAdminClient:
 
 
 def _durations_ms(rule: Rule) -> Iterator[int]:
+    """How long back a rule looks for one alert, its dwell and cooldown on top."""
+    waits_ms = _upper_ms(rule.dwell) + _upper_ms(rule.cooldown)
+    yield from (waits_ms + length_ms for length_ms in _windows_ms(rule))
+
+
+def _windows_ms(rule: Rule) -> Iterator[int]:
     match rule:
         case AbsenceRule():
-            spread = _WORK_SPREADS if rule.calendar is not None else 1
-            yield from (spread * _upper_ms(text) for text in (rule.for_, *rule.for_by_tier.values()))
+            for length in (rule.for_, *rule.for_by_tier.values()):
+                yield _business_ms(length, rule.workdays, on_calendar=rule.calendar is not None)
         case SlaRule():
             for target in rule.targets:
-                spread = _WORK_SPREADS if target.calendar is not None else 1
-                yield (target.workdays or 0) * _WORK_SPREADS * DAY_MS
-                yield spread * _upper_ms(target.target)
+                yield _business_ms(target.target, target.workdays, on_calendar=target.calendar is not None)
         case CountRule():
-            yield _upper_ms(rule.within) + _upper_ms(rule.cooldown)
-        case ScoreRule():
-            yield _upper_ms(rule.dwell) + _upper_ms(rule.cooldown)
+            yield _upper_ms(rule.within)
+        case ShareRule():
+            yield _upper_ms(rule.within) + _upper_ms(rule.for_)
+        case DeclineRule():
+            yield _upper_ms(rule.recent) + _upper_ms(rule.baseline)
+        case RenewalRule():
+            yield _upper_ms(rule.before)
+        case RhythmRule():  # how long a customer's own gaps are, no rule says
+            yield _upper_ms(rule.min_gap)
+        case LevelRule() | ScoreRule() | AllRule() | AnyRule():
+            yield 0
+        case _:
+            assert_never(rule)
+
+
+def _business_ms(length: str | None, workdays: int | None, *, on_calendar: bool) -> int:
+    spread = _WORK_SPREADS if on_calendar else 1
+    return spread * _upper_ms(length) + (workdays or 0) * _WORK_SPREADS * DAY_MS
 
 
 def _upper_ms(text: str | None) -> int:
