@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from streams import cli_alerts
+
 if TYPE_CHECKING:
     from streams.import_file import ImportSummary
     from streams.settings import Role, Settings
@@ -21,6 +23,7 @@ UNUSABLE: Final = 2
 _UNUSABLE: Final = frozenset({"SettingsError", "RulesFileError", "MappingError", "TableError", "SourcesError", "ReplayError"})
 _FAILED: Final = frozenset(
     {"TopicsError", "ImportRefused", "ExportRefused", "PublishRefused", "DemoError", "KafkaError", "ContractError"}
+    | {"AlertNotFound", "ActionRefused"}
 )
 
 app = typer.Typer(
@@ -31,6 +34,7 @@ app = typer.Typer(
 )
 rules_app = typer.Typer(help="Look at a rules file, and put it in force.", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
+cli_alerts.add_commands(app)
 
 Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
 File = Annotated[Path, typer.Argument(help="The file to read.", exists=True, dir_okay=False)]

@@ -12,8 +12,8 @@ from ruamel.yaml.error import YAMLError
 from streams.settings import Settings
 from streams.topics import DEFAULT_SOURCES
 
-ACTIONS_FEED: Final = "crm"
-"""Acks, snoozes, verdicts and what the commands order arrive with what is known about the customer."""
+ACTIONS_FEED: Final = "actions"
+"""Acks, snoozes, verdicts and erasures: what people do may come at any time, and nobody waits for it, so it has no clock."""
 
 _WANTED: Final = "an entry is {topic: NAME, feed: NAME} and, if its records are not events yet, mapping: FILE"
 _KEYS: Final = frozenset({"topic", "feed", "mapping", "epoch"})
@@ -78,13 +78,15 @@ def read_sources(path: Path) -> tuple[Source, ...]:
 
 
 def topics_by_feed(sources: tuple[Source, ...]) -> dict[str, tuple[str, ...]]:
-    """The source topics of each feed, in the order of the sources.
+    """The source topics of each feed that has a clock, in the order of the sources.
 
     >>> topics_by_feed((Source("shop", "orders"), Source("web", "orders"), Source("app", "logins")))
     {'orders': ('shop', 'web'), 'logins': ('app',)}
     """
     topics: dict[str, tuple[str, ...]] = {}
     for source in sources:
+        if source.feed == ACTIONS_FEED:
+            continue
         topics[source.feed] = (*topics.get(source.feed, ()), source.topic)
     return topics
 

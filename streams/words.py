@@ -3,7 +3,7 @@
 from typing import Final
 
 from detectors.features import NAMES, in_words
-from schemas.decisions import AlertRecord, Because
+from schemas.decisions import AlertRecord, Because, ClearsIf
 from schemas.errors import ContractError
 from schemas.instants import Exact, format_instant, parse_duration
 
@@ -17,27 +17,86 @@ _CLAUSES: Final = {
     "probability": "probability of leaving {value} (limit {threshold})",
     "above_for_ms": "for {value} (limit {threshold})",
     "first_response_ms": "no answer for {value} (limit {threshold})",
+    "next_response_ms": "no further answer for {value} (limit {threshold})",
     "resolution_ms": "not solved for {value} (limit {threshold})",
     "fraction": "{value} of the time is used",
 }
 _STATES: Final = {
+    "escalated": "nobody acknowledged it: {because}",
+    "acked": "acknowledged by {who}",
+    "snoozed": "put off by {who} until {until}",
     "resolved": "over: {by}",
     "retracted": "taken back: {by}",
     "expired": "expired",
     "warned": "soon: {because}",
 }
+_CLEARS: Final = {
+    "event": "{names} of {subject}{only}",
+    "window_empties": "by itself at {at}, if no more of them come",
+    "probability_below": "the probability of leaving is below {below}",
+    "value_above": "a value above {above}",
+    "value_below": "a value below {below}",
+    "share_below": "their share is below {below}",
+    "rate_above": "more than {above} a day",
+    "rate_below": "fewer than {below} a day",
+    "features": "{where} no longer holds",
+    "rules_close": "one of {names} is not open any more",
+    "feed_live": "the feed {names} is live again",
+}
 
 
 def said(alert: AlertRecord) -> str:
     """One line on what happened and why."""
-    by = ", ".join(f"{evidence.type} at {_minute(evidence.at_ms)}" for evidence in alert.evidence) or because_of(alert)
-    return _STATES.get(alert.state, "{because}").format(by=by, because=because_of(alert))
+    template = _STATES.get(alert.state, "{because}")
+    by = ", ".join(f"{evidence.type} at {minute(evidence.at_ms)}" for evidence in alert.evidence) or because_of(alert)
+    until = "-" if alert.snoozed_until_ms is None else minute(alert.snoozed_until_ms)
+    return template.format(by=by, because=because_of(alert), who=alert.by or "-", until=until)
 
 
 def because_of(alert: AlertRecord) -> str:
     """The clauses that held."""
+    return ", ".join(clauses_of(alert)) or "-"
+
+
+def clauses_of(alert: AlertRecord) -> list[str]:
+    """The same, each for itself, in the order of the record."""
     measured = {clause.clause: float(clause.value) for clause in alert.because if isinstance(clause.value, int | float)}
-    return ", ".join(_clause(clause, measured) for clause in alert.because) or "-"
+    return [_clause(clause, measured) for clause in alert.because]
+
+
+def clears_when(alert: AlertRecord, clears_if: ClearsIf) -> str:
+    """What would close the alert, as a sentence."""
+    by_itself = ""
+    if clears_if.at_ms is not None and clears_if.code != "window_empties":
+        by_itself = f"; else looked at again at {minute(clears_if.at_ms)}"
+    return _clearing(alert, clears_if) + by_itself
+
+
+def _clearing(alert: AlertRecord, clears_if: ClearsIf) -> str:
+    template = _CLEARS[clears_if.code]
+    if clears_if.code == "rules_close" and alert.kind == "any":
+        template = "none of {names} is open any more"
+    return template.format(
+        names=(", " if clears_if.code == "rules_close" else " or ").join(clears_if.of) or alert.feed or "them",
+        subject=_subject(alert),
+        only="" if clears_if.where is None else f" for which {clears_if.where}",
+        where=clears_if.where,
+        at="-" if clears_if.at_ms is None else minute(clears_if.at_ms),
+        below=_limit(clears_if, clears_if.below),
+        above=_limit(clears_if, clears_if.above),
+    )
+
+
+def _limit(clears_if: ClearsIf, limit: float | None) -> str:
+    if limit is None:
+        return "its limit"
+    return f"{limit:.0%}" if clears_if.code in {"probability_below", "share_below"} else _number(limit)
+
+
+def _subject(alert: AlertRecord) -> str:
+    if alert.ticket_id is not None:
+        return f"ticket {alert.ticket_id}"
+    return f"contract {alert.contract_id}" if alert.contract_id is not None else f"customer {alert.customer_id}"
 
 
 def _clause(clause: Because, measured: dict[str, float]) -> str:
@@ -89,5 +148,10 @@ def _limit_in_words(text: str) -> str:
     return "1 month" if duration.months == 1 else f"{duration.months} months"
 
 
-def _minute(at_ms: int) -> str:
+def minute(at_ms: int) -> str:
+    """An instant as people write it, in UTC, seconds cut off.
+
+    >>> minute(61_000)
+    '1970-01-01 00:01'
+    """
     return format_instant(at_ms - at_ms % 60_000).removesuffix(":00Z").replace("T", " ")

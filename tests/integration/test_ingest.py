@@ -200,7 +200,7 @@ async def test_heartbeats_say_how_far_every_partition_of_every_source_is(bootstr
     assert (orders.feed, orders.partitions, orders.position, orders.max_event_ms) == ("orders", 2, 2, 7_000)
     assert found["logins", 0].max_event_ms == 9_000
     assert found["tickets", 0].max_event_ms is None
-    assert found[settings.topic("actions"), 0].feed == "crm"
+    assert found[settings.topic("actions"), 0].feed == "actions"
     assert all(beat.caught_up and beat.generation >= 1 for beat in found.values())
     assert len(await stored(settings, "events")) == 2
 

@@ -21,7 +21,7 @@ def test_without_a_file_there_are_three_sources_and_the_actions() -> None:
         Source("shop.orders", "orders"),
         Source("shop.logins", "logins"),
         Source("shop.tickets", "tickets"),
-        Source("t.actions", "crm"),
+        Source("t.actions", "actions"),
     )
 
 
@@ -36,7 +36,7 @@ def test_a_file_names_topics_feeds_and_mappings_and_the_actions_are_added(tmp_pa
     assert sources == (
         Source("shop", "orders", tmp_path / "shop.yaml"),
         Source("web", "logins", None, 2),
-        Source("t.actions", "crm"),
+        Source("t.actions", "actions"),
     )
 
 
@@ -81,3 +81,9 @@ def test_a_feed_may_come_in_several_topics() -> None:
     sources = (Source("a", "orders"), Source("b", "logins"), Source("c", "orders"))
 
     assert topics_by_feed(sources) == {"orders": ("a", "c"), "logins": ("b",)}
+
+
+def test_nobody_waits_for_what_people_do() -> None:
+    sources = load_sources(load_settings(prefix="t.", source_prefix="shop."))
+
+    assert topics_by_feed(sources) == {"orders": ("shop.orders",), "logins": ("shop.logins",), "tickets": ("shop.tickets",)}

@@ -1,0 +1,134 @@
+"""The commands about single alerts and customers: why there is an alert, and what people do about it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from schemas.events import Verdict
+
+if TYPE_CHECKING:
+    from streams.actions import Desk, Sent
+
+AlertId = Annotated[str, typer.Argument(metavar="ALERT_ID", help="An alert's id, or its first 8 characters or more.")]
+By = Annotated[str, typer.Option(help="Who does it.", envvar="USER")]
+Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
+
+NOT_ERASED: Final = (
+    "Erasing takes the customer out of the state, of alerts, risks and stages, and of the profiles in Redis, and keeps "
+    "older events from bringing the customer back. It does not reach the raw events in the log and in the source topics, "
+    "nor dead letters: those go with the retention of their topics."
+)
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put the commands of this module into the command line."""
+    for command in (explain, ack, snooze, assign, note, judge, erase):
+        app.command()(command)
+
+
+def explain(
+    alert_id: AlertId,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Alert records as `replay` prints them, in place of the topics.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    as_json: Machine = False,
+) -> None:
+    """Say why there is an alert: what happened, clause by clause, from which records, and what would close it."""
+    from streams.alert_lookup import in_file, in_topics
+    from streams.explain import Explanation
+    from streams.settings import load_settings
+
+    found = in_file(file, alert_id) if file is not None else in_topics(load_settings(), alert_id, ("alerts", "shadow"))
+    explanation = Explanation(found)
+    typer.echo(json.dumps(explanation.as_json(), ensure_ascii=False) if as_json else str(explanation))
+
+
+def ack(alert_id: AlertId, *, by: By = "unknown", as_json: Machine = False) -> None:
+    """Take care of an alert, so that it is not escalated."""
+    _say(_desk(by).ack(alert_id), as_json=as_json)
+
+
+def snooze(
+    alert_id: AlertId,
+    *,
+    until: Annotated[str | None, typer.Option(help="An instant, like 2026-01-31T08:00:00+08:00.")] = None,
+    for_: Annotated[str | None, typer.Option("--for", help="From now on, like PT8H or P3D.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="From now on, so many days.")] = None,
+    by: By = "unknown",
+    as_json: Machine = False,
+) -> None:
+    """Put an alert off: then it is looked at again."""
+    from schemas.errors import ContractError
+    from schemas.instants import DAY_MS, exact_ms, parse_instant
+
+    if sum(given is not None for given in (until, for_, days)) != 1:
+        raise typer.BadParameter("say how long, in one way: --until, --for or --days")
+    try:
+        until_ms = None if until is None else parse_instant(until)
+        for_ms = (days or 0) * DAY_MS if for_ is None else exact_ms(for_)
+    except ContractError as error:
+        raise typer.BadParameter(error.message) from None
+    _say(_desk(by).snooze(alert_id, until_ms=until_ms, for_ms=for_ms), as_json=as_json)
+
+
+def assign(
+    alert_id: AlertId,
+    *,
+    to: Annotated[str, typer.Option(help="Who shall take care of it.")],
+    by: By = "unknown",
+    as_json: Machine = False,
+) -> None:
+    """Give an alert to somebody."""
+    _say(_desk(by).assign(alert_id, to), as_json=as_json)
+
+
+def note(
+    alert_id: AlertId,
+    *,
+    text: Annotated[str, typer.Option(help="The remark.")],
+    by: By = "unknown",
+    as_json: Machine = False,
+) -> None:
+    """Remark on an alert, also on a closed one."""
+    _say(_desk(by).note(alert_id, text), as_json=as_json)
+
+
+def judge(
+    alert_id: AlertId,
+    *,
+    verdict: Annotated[Verdict, typer.Option(help="Saved and lost: it was right, and the customer stayed, or left.")],
+    by: By = "unknown",
+    as_json: Machine = False,
+) -> None:
+    """Say whether an alert, also a closed one, was right; the metrics count it by rule."""
+    _say(_desk(by).judge(alert_id, verdict), as_json=as_json)
+
+
+def erase(
+    customer_id: Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="Whom to forget.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Machine = False,
+) -> None:
+    """Forget a customer: state, alerts, risks, stages and profiles. This cannot be undone."""
+    typer.echo(NOT_ERASED, err=True)
+    if not yes:
+        typer.confirm(f"erase customer {customer_id}?", abort=True, err=True)
+    _say(_desk("-").erase(customer_id), as_json=as_json)
+
+
+def _desk(by: str) -> "Desk":
+    from streams.actions import Desk
+    from streams.settings import load_settings
+
+    return Desk(load_settings(), by)
+
+
+def _say(sent: "Sent", *, as_json: bool) -> None:
+    typer.echo(json.dumps(sent.as_json(), ensure_ascii=False) if as_json else str(sent))
