@@ -5,13 +5,16 @@ with another meaning, since models, examples and rules name features by it.
 """
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from detectors.feature_state import FeatureState, Logins, Orders, Tickets, remember, settle
 from schemas.instants import DAY_MS
 
-__all__ = ["FEATURES", "NAMES", "Feature", "FeatureState", "by_name", "features_at", "in_words", "remember"]
+__all__ = ["FEATURES", "NAMES", "Feature", "FeatureState", "by_name", "features_at", "in_words", "remember", "seen_at"]
 
 PRIOR_GAP_DAYS: Final = 45.0
 """Mean gap between orders that a customer is believed to have, before their own gaps say otherwise."""
@@ -127,6 +130,8 @@ FEATURES: Final = (
     ),
 )
 NAMES: Final = tuple(feature.name for feature in FEATURES)
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(FeatureState)
 _WORDS: Final = {feature.name: feature.words for feature in FEATURES}
 
 
@@ -146,6 +151,27 @@ def features_at(state: FeatureState, at_ms: int) -> tuple[float, ...]:
     if min(values) >= -MAX_VALUE and max(values) <= MAX_VALUE and not math.isnan(sum(values)):
         return values
     return tuple(_bounded(value) for value in values)
+
+
+def seen_at(state: FeatureState, at_ms: int) -> Callable[[], Mapping[str, float]]:
+    """The features as a predicate sees them that looks at an event of this instant, computed when they are asked for.
+
+    They are made of what has arrived and was strictly before the instant: neither the event itself nor another one of the
+    same millisecond is in them. What of earlier events arrives only afterwards is not seen. For a late event, before
+    `state.settled_ms`, what was settled since is in them.
+
+    The state stays as it is: to settle it up to an event that lies ahead of the clock would show later looks at an
+    earlier instant what came after that. Ask before the state changes; asked again, the answer is the same.
+    """
+    known: list[Mapping[str, float]] = []
+
+    def look() -> Mapping[str, float]:
+        if not known:
+            copy = _DECODER.decode(_ENCODER.encode(state))
+            known.append(by_name(features_at(copy, at_ms)))
+        return known[0]
+
+    return look
 
 
 def by_name(values: tuple[float, ...]) -> dict[str, float]:
