@@ -8,7 +8,7 @@ from schemas.calendars import CalendarDocument
 from schemas.errors import ContractError
 from streams.holidays_expand import expand_holidays, known_years, published_until
 from streams.rules_values import Field, list_of, read_fields, text, time_zone
-from streams.yaml_nodes import Entries, Items, Node, Place, Refused, shown
+from streams.yaml_nodes import Entries, Items, Node, Place, Refused, Scalar, shown
 
 YEARS: Final = range(2000, 2051)
 """Holidays are expanded for these years, as far as they are known, whenever the file is read."""
@@ -82,6 +82,8 @@ def _holidays(node: Node, place: Place) -> dict[str, Any]:
     if isinstance(node, Items):
         return {"holidays": _DATES(node, place)}
     country = text(node, place)
+    if isinstance(node, Scalar) and node.tag != "str":
+        raise Refused(node.line, f"{shown(node)} stands here; write a country (CN), a part of it (DE-BY), or a list of dates")
     try:
         known = known_years(country)
         years = range(max(YEARS.start, known.start), min(YEARS.stop, known.stop))

@@ -129,7 +129,8 @@ def list_of(read_item: Reader, least: int = 0) -> Reader:
         if not isinstance(node, Items):
             raise Refused(node.line, f"{shown(node)} stands here; a list is wanted, in brackets: [..., ...]")
         if len(node.items) < least:
-            raise Refused(node.line, f"the list has {len(node.items)} entries; at least {least} is wanted")
+            entries, wanted = "entry" if len(node.items) == 1 else "entries", "is" if least == 1 else "are"
+            raise Refused(node.line, f"the list has {len(node.items)} {entries}; at least {least} {wanted} wanted")
         found = [place.item(i).take(read_item, item) for i, item in enumerate(node.items)]
         return [value for value in found if value is not None]
 

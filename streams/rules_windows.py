@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from detectors.predicates import event_types
+from detectors.event_fields import event_types, fields_of
 from streams.rules_common import (
     MOST_COUNTED,
     MOST_EVENTS,
@@ -13,7 +13,6 @@ from streams.rules_common import (
     event_type,
 )
 from streams.rules_predicates import check_predicate, check_value
-from streams.rules_samples import fields_of
 from streams.rules_values import (
     Field,
     any_number,
@@ -127,7 +126,7 @@ def check_decline(rule: RuleAtHand) -> None:
     types = rule.types("of")
     distinct = values.get("distinct")
     if distinct is not None and types:
-        common = sorted(frozenset.intersection(*(fields_of(name) for name in types)))
+        common = sorted(frozenset.intersection(*(fields_of([name]) for name in types)))
         if distinct not in common:
             rule.refuse("distinct", f"{distinct!r} is not a field that all these events have; {meant(distinct, common)}")
     _check_counted(rule)
