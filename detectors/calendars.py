@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, Protocol
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from detectors.calendar_check import WEEKDAYS, Minutes, check_calendar, read_intervals
@@ -43,6 +44,10 @@ class Calendar(Protocol):
 
     def covers(self, at_ms: int) -> bool:
         """Whether the holidays of that local year are known; False puts a warning on an alert."""
+
+    @property
+    def fingerprint(self) -> int:
+        """The same for the same opening hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class BusinessCalendar:
         self._closed = closed
         self._make_up = make_up
         self._expanded_until = expanded_until
+        dated = (sorted(opened.items()), sorted(closed), sorted(make_up), expanded_until)
+        self.fingerprint = crc32(repr((zone.key, weekly, dated)).encode())
         self._months: dict[int, _Month] = {}  # derived, bounded, not state
 
     @classmethod
@@ -244,6 +251,7 @@ class AlwaysOpen:
 
     def __init__(self, zone: str | ZoneInfo = "UTC") -> None:
         self._zone = as_zone(zone)
+        self.fingerprint = crc32(repr(self._zone.key).encode())
 
     def consumed_ms(self, start_ms: int, end_ms: int) -> int:
         """The milliseconds in [start, end); 0 if the end is not after the start."""

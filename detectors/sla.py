@@ -5,14 +5,16 @@ from typing import Final
 
 from detectors.kinds import Transition, state_key
 from detectors.predicates import event_types
-from detectors.sla_clock import ClockSpec, Crossing, Episode, SlaClock, Target
+from detectors.sla_clock import Crossing, Episode, SlaClock
+from detectors.sla_terms import ClockSpec, Target
 from detectors.state import Customer
-from detectors.tickets import Moment, SlaTold
+from detectors.tickets import Moment, SlaTold, Ticket
 from schemas.decisions import AlertState, Because, ClearsIf
 from schemas.events import AnyEvent, CustomerUpdated, TicketEvent
 from schemas.rule_kinds import SlaRule
 
 _TICKET_TYPES: Final = event_types(["ticket.*"])
+_ANSWERS: Final = 'event.type != "ticket.replied" || (event.by == "agent" && event.public)'
 
 
 class SlaKind:
@@ -30,14 +32,30 @@ class SlaKind:
         self.state_key = state_key(rule, rule.clock, rule.until)
         self.types = _TICKET_TYPES | {"customer.updated"}
         self._spec = ClockSpec(rule.clock, rule.until, frozenset(rule.pause_on), tuple(rule.warn_at), tuple(targets))
-        waits_for = ["ticket.closed"] if rule.until == "closed" else ["ticket.closed", "ticket.resolved"]
-        of = ["ticket.closed", "ticket.replied", "ticket.resolved"] if rule.clock == "first_response" else waits_for
-        self._clears_if = ClearsIf(code="event", of=of)
+        self._terms = self._spec.fingerprint
+        if rule.clock == "resolution":
+            of = ["ticket.closed"] if rule.until == "closed" else ["ticket.closed", "ticket.resolved"]
+            self._clears_if = ClearsIf(code="event", of=of)
+        else:
+            of = ["ticket.closed", "ticket.replied", "ticket.resolved"]
+            self._clears_if = ClearsIf(code="event", of=of, where=_ANSWERS)
+
+    def leave(self, customer: Customer, now_ms: int | None) -> None:
+        """Another rule set takes over: what was used up to now was measured by these promises, and stays used."""
+        for ticket in customer.tickets.values():
+            told = ticket.told.get(self.state_key)
+            if told is None or now_ms is None:
+                continue
+            clock = SlaClock(self._spec, ticket.tier, told.carried)
+            told.carried = clock.run(one for one in ticket.moments if one.at_ms <= now_ms).carry_over(now_ms, self._terms)
 
     def adopt(self, customer: Customer, now_ms: int | None) -> None:  # noqa: ARG002  (what is due is decided by the timer)
-        """Look at every ticket at once: the targets may be others now. Nothing is told: no clock is given."""
-        for ticket_id in customer.tickets:
-            self._look(customer, ticket_id, now_ms=None)
+        """Look at every ticket at once: the promises may be others now. Nothing is told: no clock is given."""
+        for ticket_id, ticket in customer.tickets.items():
+            told = ticket.told.get(self.state_key)
+            if told is not None and told.carried is not None and told.carried.terms == self._terms:
+                told.carried = None
+            self._look(ticket_id, ticket, now_ms=None)
 
     def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:
         """A moment of a ticket was added, or the customer's tier may be another."""
@@ -45,33 +63,38 @@ class SlaKind:
             tickets = list(customer.tickets)
         else:
             tickets = [event.ticket_id] if isinstance(event, TicketEvent) else []
-        return [said for ticket_id in tickets for said in self._look(customer, ticket_id, now_ms)]
+        return [said for ticket_id in tickets for said in self._look(ticket_id, customer.tickets[ticket_id], now_ms)]
 
     def wake_ms(self, customer: Customer) -> int | None:
         """The next warning or deadline of any ticket."""
         told = (ticket.told.get(self.state_key) for ticket in customer.tickets.values())
         return min((one.wake_ms for one in told if one is not None and one.wake_ms is not None), default=None)
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:
+    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the order is that of time)
         """Decide every ticket whose instant has come, in the order in which they were heard of."""
         found = []
-        for ticket_id, ticket in list(customer.tickets.items()):
+        for ticket_id, ticket in customer.tickets.items():
             told = ticket.told.get(self.state_key)
             if told is not None and told.wake_ms is not None and told.wake_ms <= due_ms:
-                found += self._look(customer, ticket_id, now_ms)
+                found += self._look(ticket_id, ticket, due_ms)
         return found
 
-    def _look(self, customer: Customer, ticket_id: str, now_ms: int | None) -> list[Transition]:
+    def _look(self, ticket_id: str, ticket: Ticket, now_ms: int | None) -> list[Transition]:
         """Say what there is to say, episode by episode, up to the first that is not over yet."""
-        ticket = customer.tickets[ticket_id]
         told = ticket.told.setdefault(self.state_key, SlaTold())
-        clock = SlaClock(self._spec, ticket.tier).run(ticket.moments)
+        told.wake_ms = None
+        if self.rule.clock == "next_response":
+            told.replies_until_ms = told.replies_until_ms or 0
+        clock = SlaClock(self._spec, ticket.tier, told.carried).run(ticket.moments)
         found: list[Transition] = []
         for place in range(_index_of(clock.episodes, told), len(clock.episodes)):
             episode = clock.episodes[place]
-            begins_ms = _begins_anew(episode, told)
-            if begins_ms is not None:
-                told = ticket.told[self.state_key] = SlaTold(start_ms=begins_ms, passed=told.passed)
+            told = ticket.told[self.state_key] = self._told_of(episode, told)
+            start_ms = _start_in(episode, told)
+            if start_ms is None:
+                continue
+            if not told.said:
+                told.start_ms = start_ms
             crossings = [*episode.warnings, *([episode.breach] if episode.breach is not None else [])]
             if place == len(clock.episodes) - 1:
                 crossings += clock.ahead()
@@ -79,7 +102,22 @@ class SlaKind:
             told.wake_ms = _next_ms(crossings, told, now_ms)
             if told.ended_ms is None or told.wake_ms is not None:
                 break
+            if told.replies_until_ms is not None:
+                told.replies_until_ms = told.ended_ms
         return found
+
+    def _told_of(self, episode: Episode, told: SlaTold) -> SlaTold:
+        """Where it is kept what is told of an episode: anew, when it begins after the one that was told of is over."""
+        if told.ended_ms is None or not told.said:
+            return told
+        fresh = SlaTold(
+            passed=[] if self.rule.clock == "next_response" else told.passed,
+            since_ms=told.start_ms,
+            over_ms=told.ended_ms,
+            replies_until_ms=told.replies_until_ms,
+            carried=told.carried,
+        )
+        return told if _start_in(episode, fresh) is None else fresh
 
     def _decide(
         self, ticket_id: str, episode: Episode, crossings: list[Crossing], told: SlaTold, now_ms: int | None
@@ -91,7 +129,7 @@ class SlaKind:
             told.retracted, told.ended_ms = True, end.at_ms
             return [self._closed("retracted", ticket_id, end, told)]
         was_over = told.ended_ms is not None
-        if not (told.warned or told.opened):
+        if not told.said:
             told.ended_ms = None  # reopened before anything was told: the same episode goes on
         found = []
         for crossing in crossings:
@@ -100,18 +138,17 @@ class SlaKind:
         if end is None or _next_ms(crossings, told, now_ms) is not None:
             return found
         # Over, and nothing is left to cross. An alert that was over, and was breached after all, is closed once more.
-        if (told.warned or told.opened) and (found or not was_over):
+        if told.said and (found or not was_over):
             found.append(self._closed("resolved", ticket_id, end, told))
         told.ended_ms = end.at_ms
         return found
 
     def _crossed(self, ticket_id: str, episode: Episode, crossing: Crossing, told: SlaTold) -> list[Transition]:
         is_breach = crossing.fraction == 1.0
-        if told.opened or (not is_breach and crossing.fraction in told.passed):
+        if told.opened or crossing.fraction in told.passed:
             return []
         if not is_breach:
             told.passed.append(crossing.fraction)
-        told.start_ms = episode.start.at_ms if told.start_ms is None else told.start_ms
         told.due_ms = crossing.due_ms
         told.opened |= is_breach
         told.warned |= not is_breach
@@ -124,7 +161,7 @@ class SlaKind:
         return Transition(
             state="opened" if is_breach else "warned",
             at_ms=crossing.at_ms,
-            episode_start_ms=told.start_ms or 0,
+            episode_start_ms=told.start_ms,
             due_ms=told.due_ms,
             because=(
                 Because(clause=f"{self.rule.clock}_ms", value=crossing.consumed_ms, threshold=crossing.target_ms),
@@ -142,7 +179,7 @@ class SlaKind:
         return Transition(
             state=state,
             at_ms=end.at_ms,
-            episode_start_ms=told.start_ms or 0,
+            episode_start_ms=told.start_ms,
             due_ms=told.due_ms,
             evidence=(end.occurrence.evidence(),),
             subject=ticket_id,
@@ -157,23 +194,27 @@ def _next_ms(crossings: Sequence[Crossing], told: SlaTold, now_ms: int | None) -
     return min(left, default=None)
 
 
-def _begins_anew(episode: Episode, told: SlaTold) -> int | None:
-    """When another alert begins, after the one that was told is over; None while it is the same."""
-    if told.ended_ms is None or told.start_ms is None:
-        return None
-    if episode.start.at_ms > told.start_ms:
+def _start_in(episode: Episode, told: SlaTold) -> int | None:
+    """When the episode began, as it is told; None for one that is behind what was told of before.
+
+    What was told stands: a late event may have moved the start since.
+    """
+    if told.said:
+        return told.start_ms
+    if told.since_ms is None or episode.start.at_ms > told.since_ms:
         return episode.start.at_ms
     resumed = episode.resumed
-    if resumed is not None and resumed.at_ms >= told.ended_ms and resumed.at_ms > told.start_ms:
+    if resumed is not None and resumed.at_ms >= told.over_ms and resumed.at_ms > told.since_ms:
         return resumed.at_ms
     return None
 
 
 def _index_of(episodes: Sequence[Episode], told: SlaTold) -> int:
-    """The episode that something was told of: a late event may have moved its start, and what was told stands."""
-    if told.start_ms is None:
+    """The episode that something was told of last; those before it are final."""
+    last_ms = told.start_ms if told.said else told.since_ms
+    if last_ms is None:
         return 0
-    return max((i for i, episode in enumerate(episodes) if episode.start.at_ms <= told.start_ms), default=0)
+    return max((i for i, episode in enumerate(episodes) if episode.start.at_ms <= last_ms), default=0)
 
 
 def _whom(target: Target) -> list[Because]:

@@ -2,16 +2,21 @@
 
 What was consumed is kept over pauses and changes of the target; no deadline is stored. An interval is half-open:
 whatever happens at the deadline itself comes too late.
+
+`first_response` runs from the beginning of the ticket to our first public answer, `next_response` from the first message
+of the customer that follows an answer to the next answer, each time anew, `resolution` until the ticket is solved. What
+solves a ticket counts as an answer. A message on a solved ticket waits until the ticket is open again.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Self
 
-from detectors.calendars import Calendar
-from detectors.tickets import Moment
+from detectors.sla_terms import ClockSpec, Target
+from detectors.tickets import Carried, Moment
 from schemas.events import Category, Priority
-from schemas.rule_kinds import SlaTarget
+
+__all__ = ["Breached", "ClockSpec", "Crossing", "Episode", "Met", "Paused", "Reading", "Running", "SlaClock", "Target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,48 +48,6 @@ class Breached:
 
 
 Reading = Running | Paused | Met | Breached
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A promise: business time on a calendar, and whom it is for."""
-
-    meant_for: SlaTarget
-    calendar: Calendar
-    calendar_version: str | None
-    exact_ms: int | None
-    """None: whole working days, as `meant_for` says."""
-
-    def matches(self, priority: Priority, category: Category, team: str | None, tier: str | None) -> bool:
-        """Whether the promise is for such a ticket; what it leaves open matches all."""
-        wanted = self.meant_for
-        pairs = ((wanted.priority, priority), (wanted.category, category), (wanted.team, team), (wanted.tier, tier))
-        return all(want is None or want == have for want, have in pairs)
-
-    def length_ms(self, start_ms: int) -> int:
-        """Business time from a start to the target."""
-        if self.exact_ms is not None:
-            return self.exact_ms
-        end_ms = self.calendar.workday_end_ms(start_ms, self.meant_for.workdays or 1)
-        return self.calendar.consumed_ms(start_ms, end_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class ClockSpec:
-    """What a rule says about its clock."""
-
-    clock: Literal["first_response", "next_response", "resolution"]
-    until: Literal["resolved", "closed"]
-    pause_on: frozenset[str]
-    warn_at: tuple[float, ...]
-    targets: tuple[Target, ...]
-
-    def ends_at(self, moment: Moment) -> bool:
-        """Whether the clock has waited for this."""
-        kind = moment.occurrence.type
-        if self.clock == "first_response":
-            return moment.answers or kind in {"ticket.resolved", "ticket.closed"}
-        return kind == "ticket.closed" or (kind == "ticket.resolved" and self.until == "resolved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,28 +84,37 @@ class SlaClock:
     Args:
         spec: of the rule.
         tier: of the customer when the ticket began.
+        carried: what was used under other promises, which are not measured again.
     """
 
-    def __init__(self, spec: ClockSpec, tier: str | None) -> None:
+    def __init__(self, spec: ClockSpec, tier: str | None, carried: Carried | None = None) -> None:
         self.episodes: list[Episode] = []
         self._spec = spec
         self._tier = tier
+        self._carried = carried
         self._priority: Priority = "normal"
         self._category: Category = "other"
         self._team: str | None = None
         self._status = "open"
-        self._resolved = False
+        self._solved = False
+        self._answered = False
         self._target: Target | None = None
         self._target_ms = 0
+        self._measured: tuple[str | None, int] | None = None
+        """Calendar and length of the promise that the consumed time was measured by."""
         self._consumed_ms = 0
         self._since_ms = 0
         self._warnings = list(spec.warn_at)
 
-    def run(self, moments: Iterable[Moment]) -> "SlaClock":
+    def run(self, moments: Iterable[Moment]) -> Self:
         """Take moments in, by time."""
         for moment in moments:
+            if self._carried is not None and moment.at_ms > self._carried.at_ms:
+                self._carry(self._carried)
             self._advance(moment.at_ms)
             self._take(moment)
+        if self._carried is not None:
+            self._carry(self._carried)
         return self
 
     def ahead(self) -> list[Crossing]:
@@ -156,9 +128,15 @@ class SlaClock:
         warnings = [self._crossing(self._target, fraction) for fraction in self._warnings]
         return [*(warning for warning in warnings if warning.at_ms < breach.at_ms), breach]
 
+    def carry_over(self, at_ms: int, terms: int) -> Carried:
+        """What another rule has to go on with, after this one has run; no moment lies behind the instant."""
+        self._advance(at_ms)
+        calendar, target_ms = self._measured or (None, 0)
+        return Carried(at_ms, self._consumed_ms, target_ms, calendar, terms)
+
     @property
     def reading(self) -> Reading | None:
-        """Where the clock stands after the last moment; None before the first, and without a target."""
+        """Where the clock stands after the last moment; None before it began, and without a target."""
         if not self.episodes or self._target is None:
             return None
         episode = self.episodes[-1]
@@ -167,13 +145,14 @@ class SlaClock:
         if episode.end is not None:
             return Met(episode.end.at_ms)
         if not self._runs:
-            return Paused(self._target_ms - self._consumed_ms)
+            return Paused(max(0, self._target_ms - self._consumed_ms))
         return Running(self._crossing(self._target, 1.0).at_ms)
 
     @property
     def _runs(self) -> bool:
-        waits = self._status in self._spec.pause_on or self._resolved
-        return bool(self.episodes) and self.episodes[-1].end is None and not waits
+        if not self.episodes or self.episodes[-1].end is not None or self._carried is not None:
+            return False
+        return not self._solved and self._status not in self._spec.pause_on
 
     def _advance(self, to_ms: int) -> None:
         """Let time pass up to and including an instant."""
@@ -202,20 +181,19 @@ class SlaClock:
         return self._target_ms if fraction == 1.0 else round(self._target_ms * fraction)
 
     def _take(self, moment: Moment) -> None:
-        if not self.episodes:
-            self.episodes.append(Episode(moment, []))
         self._learn(moment)
-        kind = moment.occurrence.type
-        episode = self.episodes[-1]
+        if self._begins_at(moment):
+            self._begin(moment)
         if moment.reopens:
-            self._reopen(episode, moment)
-        elif episode.end is None and self._spec.ends_at(moment):
-            episode.end = moment
-        elif kind == "ticket.resolved":
-            self._resolved = True
-        self._retarget()
-        if self._runs and self._target is not None:  # a smaller target may be reached already
-            self._cross(self._target, self._consumed_ms)
+            self._reopen(moment)
+        elif self._spec.ends_at(moment):
+            self._answered = True
+            if self.episodes and self.episodes[-1].end is None:
+                self.episodes[-1].end = moment
+        self._solved |= moment.ends
+        if self.episodes:
+            self._retarget()
+            self._cross_at_once()
 
     def _learn(self, moment: Moment) -> None:
         self._priority = moment.priority or self._priority
@@ -224,9 +202,22 @@ class SlaClock:
         self._status = moment.status or self._status
         self._tier = moment.tier or self._tier
 
-    def _reopen(self, episode: Episode, moment: Moment) -> None:
-        self._resolved = False
-        if self._spec.clock == "first_response" or episode.end is None:
+    def _begins_at(self, moment: Moment) -> bool:
+        if self._spec.clock != "next_response":
+            return not self.episodes
+        return moment.asks and self._answered and (not self.episodes or self.episodes[-1].end is not None)
+
+    def _begin(self, moment: Moment) -> None:
+        """A start of its own: nothing is used, and whole working days count from here."""
+        self.episodes.append(Episode(moment, []))
+        self._consumed_ms = 0
+        self._target = self._measured = None
+        self._warnings = list(self._spec.warn_at)
+
+    def _reopen(self, moment: Moment) -> None:
+        self._solved = False
+        episode = self.episodes[-1] if self.episodes else None
+        if self._spec.clock != "resolution" or episode is None or episode.end is None:
             return
         if episode.warnings or episode.breach is not None:
             self.episodes.append(Episode(moment, []))
@@ -239,8 +230,31 @@ class SlaClock:
         if found is self._target or found is None:
             self._target = found
             return
-        before, before_ms = self._target, self._target_ms
-        self._target, self._target_ms = found, found.length_ms(self.episodes[0].start.at_ms)
-        if before is not None and before.calendar is not found.calendar and before_ms:
-            # Hours of one calendar are not hours of another: what is carried is the share of the promise.
+        start = self.episodes[-1 if self._spec.clock == "next_response" else 0].start
+        self._target, self._target_ms = found, found.length_ms(start.at_ms)
+        self._measure_by(found)
+
+    def _measure_by(self, target: Target) -> None:
+        """Hours of one calendar are not hours of another: what is carried over is the share of the promise."""
+        calendar, before_ms = self._measured or (None, 0)
+        if before_ms and calendar != target.meant_for.calendar:
             self._consumed_ms = self._consumed_ms * self._target_ms // before_ms
+        self._measured = (target.meant_for.calendar, self._target_ms)
+
+    def _carry(self, carried: Carried) -> None:
+        """Go on from what was used up to an instant; what was crossed before it was crossed under other promises."""
+        self._carried = None
+        self._since_ms = carried.at_ms
+        if not self.episodes:
+            return
+        self._consumed_ms = carried.consumed_ms
+        if carried.target_ms:
+            self._measured = (carried.calendar, carried.target_ms)
+        if self._target is not None:
+            self._measure_by(self._target)
+        self._cross_at_once()
+
+    def _cross_at_once(self) -> None:
+        """A smaller target may be reached already."""
+        if self._runs and self._target is not None:
+            self._cross(self._target, self._consumed_ms)
