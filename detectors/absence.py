@@ -4,7 +4,7 @@ from typing import Literal
 
 from detectors.calendar_time import add_duration
 from detectors.calendars import Calendar
-from detectors.kinds import Transition, View, state_key
+from detectors.kinds import Transition, state_key
 from detectors.occurrence import Occurrence
 from detectors.predicates import Predicate, event_types
 from detectors.silence import DueOf, SilenceFold, absorb, due_ms, expect
@@ -13,7 +13,7 @@ from schemas.decisions import Because, ClearsIf
 from schemas.errors import ContractError
 from schemas.events import AnyEvent
 from schemas.instants import Exact, parse_duration
-from schemas.rules import AbsenceRule
+from schemas.rule_kinds import AbsenceRule
 
 
 class AbsenceKind:
@@ -34,16 +34,16 @@ class AbsenceKind:
         self.feeds = feeds
         self._of = event_types(rule.of)
         self._after = event_types(rule.after)
-        by_tier = {"customer.updated"} if rule.tiers is not None or rule.for_by_tier else frozenset()
+        by_tier = {"customer.updated"} if rule.for_by_tier else frozenset()  # it moves the due time
         self.types = self._of | self._after | by_tier
         self.state_key = state_key(rule, rule.of, rule.where, rule.after, rule.where_after, rule.restart)
         self._where = Predicate(rule.where) if rule.where is not None else None
         self._where_after = Predicate(rule.where_after) if rule.where_after is not None else None
         self._fold = SilenceFold(after=bool(rule.after), restart=rule.restart)
         self._due_by_tier = {tier: _due_of(text, time_zone, calendar) for tier, text in rule.for_by_tier.items()}
-        self._due = _due_of(rule.for_, time_zone, calendar)
+        self._due = _due_of(rule.for_, time_zone, calendar) if rule.for_ is not None else _workdays_of(rule, calendar)
 
-    def adopt(self, customer: Customer) -> None:
+    def adopt(self, customer: Customer, now_ms: int | None) -> None:  # noqa: ARG002  (the protocol's)
         """Start from the last events of each type, which are always remembered, as far as no predicate chose them."""
         if self.state_key in customer.silences or self._where is not None or self._where_after is not None:
             return
@@ -59,12 +59,9 @@ class AbsenceKind:
         if silence.pending:
             customer.silences[self.state_key] = silence
 
-    def on_event(self, customer: Customer, event: AnyEvent, view: View) -> list[Transition]:
+    def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:
         """Take in an event that starts or ends a silence."""
         if event.type == "customer.updated":
-            silence = customer.silences.get(self.state_key)
-            if silence is not None:
-                silence.spent = False  # the rule may be for this customer now
             return []
         # Unknown counts as activity: better no alarm than a false one.
         ends = event.type in self._of and (self._where is None or self._where.holds(event) is not False)
@@ -72,7 +69,7 @@ class AbsenceKind:
         if not ends and not follows:
             return []
         silence = customer.silences.setdefault(self.state_key, Silence())
-        return self._arrived(silence, Step(Occurrence.of(event), ends), self._due_for(customer), view)
+        return self._arrived(silence, Step(Occurrence.of(event), ends), self._due_for(customer), now_ms)
 
     def wake_ms(self, customer: Customer) -> int | None:
         """When the silence that lies ahead is due."""
@@ -81,23 +78,23 @@ class AbsenceKind:
             return None
         return due_ms(silence, self._fold, self._due_for(customer))
 
-    def on_due(self, customer: Customer, due_ms: int, view: View) -> list[Transition]:  # noqa: ARG002  (the protocol's)
+    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the protocol's)
         """Decide every silence that is over its time by now, oldest first."""
         silence = customer.silences[self.state_key]
         due_of = self._due_for(customer)
         found: list[Transition] = []
         while not _is_passed(silence):
-            absorb(silence, self._fold, due_of, view.now_ms)
+            absorb(silence, self._fold, due_of, now_ms)
             start = silence.cursor.start
-            if start is None or view.now_ms is None or due_of(start.at_ms) > view.now_ms:
+            if start is None or due_of(start.at_ms) > now_ms:
                 break
-            found += self._passed(customer, silence, start, due_of(start.at_ms), view)
+            found += self._passed(customer, silence, start, due_of(start.at_ms))
         return found
 
-    def _passed(self, customer: Customer, silence: Silence, start: Occurrence, due_ms: int, view: View) -> list[Transition]:
+    def _passed(self, customer: Customer, silence: Silence, start: Occurrence, due_ms: int) -> list[Transition]:
         """A silence reached its due time; what is already here and ends it does so at once."""
         found: list[Transition] = []
-        if self._is_meant(silence.cursor.at_start) and view.may_open(customer, due_ms):
+        if self._is_meant(silence.cursor.at_start):
             silence.told = Told(start.at_ms, due_ms)
             found.append(self._opened(customer, silence, start, due_ms))
         else:
@@ -107,7 +104,7 @@ class AbsenceKind:
             found += self._after_due(silence, step)
         return found
 
-    def _arrived(self, silence: Silence, step: Step, due_of: DueOf, view: View) -> list[Transition]:
+    def _arrived(self, silence: Silence, step: Step, due_of: DueOf, now_ms: int | None) -> list[Transition]:
         at_ms = step.occurrence.at_ms
         told = silence.told
         found: list[Transition] = []
@@ -120,14 +117,14 @@ class AbsenceKind:
         start = silence.cursor.start
         if not self._after and _is_before(silence, at_ms):
             _count_late(silence)
-            if view.now_ms is None or at_ms >= view.now_ms:  # out of order, but not late
+            if now_ms is None or at_ms >= now_ms:  # out of order, but not late
                 silence.cursor = _counted_at_start(silence.cursor)
         elif _is_passed(silence) and (not step.ends or start is None or at_ms >= due_of(start.at_ms)):
             found += self._after_due(silence, step)
         else:
             silence.spent = False
             expect(silence, step)
-        absorb(silence, self._fold, due_of, view.now_ms)
+        absorb(silence, self._fold, due_of, now_ms)
         return found
 
     def _after_due(self, silence: Silence, step: Step) -> list[Transition]:
@@ -162,7 +159,7 @@ class AbsenceKind:
             due_ms=due_ms,
             because=tuple(because),
             evidence=(start.evidence(),),
-            clears_if=ClearsIf(code="event", of=sorted(self._of)),
+            clears_if=ClearsIf(code="event", of=sorted(self._of), where=self.rule.where),
         )
 
     def _is_meant(self, count: int) -> bool:
@@ -170,7 +167,8 @@ class AbsenceKind:
         return (rule.min_count is None or count >= rule.min_count) and (rule.max_count is None or count <= rule.max_count)
 
     def _text_for(self, customer: Customer) -> str:
-        return self.rule.for_by_tier.get(customer.tier or "", self.rule.for_)
+        standard = self.rule.for_ if self.rule.for_ is not None else f"{self.rule.workdays} workdays"
+        return self.rule.for_by_tier.get(customer.tier or "", standard)
 
     def _due_for(self, customer: Customer) -> DueOf:
         return self._due_by_tier.get(customer.tier or "", self._due)
@@ -184,6 +182,13 @@ def _due_of(text: str, time_zone: str, calendar: Calendar | None) -> DueOf:
         raise ContractError("bad_duration", f"{text!r} on a calendar: hours of work are wanted (PT8H)")
     exact_ms = duration.ms
     return lambda start_ms: calendar.add_ms(start_ms, exact_ms)
+
+
+def _workdays_of(rule: AbsenceRule, calendar: Calendar | None) -> DueOf:
+    workdays = rule.workdays
+    if calendar is None or workdays is None:
+        raise ContractError("bad_duration", "either `for`, or `workdays` with a calendar is wanted")
+    return lambda start_ms: calendar.workday_end_ms(start_ms, workdays)
 
 
 def _is_passed(silence: Silence) -> bool:

@@ -1,26 +1,34 @@
 """Which clocks wake a customer under a rule set, and which of them anything may have moved."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
+from detectors.alert_life import AlertLife
 from detectors.kinds import Kind
 from detectors.rules_compiled import CompiledRules
 from detectors.standing import Standing
 from detectors.state import Customer
 from detectors.timers import Feeds, Timers
 
+ANY_FEED: Final[Feeds] = ()
+"""The clock of what needs no feed in particular: the greatest mark."""
+
 
 class Agenda:
     """The rules of a rule set by the clock that they live by.
 
     A rule changes its mind at an event of its types, or when its own clock wakes it; so only those clocks are set anew.
+    Alerts live by the clock of their rule; those that are over are forgotten by the greatest mark.
     """
 
-    def __init__(self, rules: CompiledRules, standing: Standing) -> None:
+    def __init__(self, rules: CompiledRules, standing: Standing, life: AlertLife) -> None:
         self._standing = standing
+        self._life = life
         always = standing.clocks
-        self._kinds: dict[Feeds, list[Kind]] = {feeds: [] for feeds in always}
+        self._kinds: dict[Feeds, list[Kind]] = {feeds: [] for feeds in [*always, ANY_FEED]}
         for kind in rules.kinds:
             self._kinds.setdefault(kind.feeds, []).append(kind)
+        self._by_id = rules.by_id
         self._names = {feeds: ",".join(feeds) for feeds in self._kinds}
         self._always = _unique(always)
         self.of_looks = _unique([*always, *(kind.feeds for kind in standing.score_kinds)])
@@ -43,11 +51,20 @@ class Agenda:
         """The rules that want to be asked at an instant of a clock, in the order of the rule set."""
         return (kind for kind in self._kinds[feeds] if kind.wake_ms(customer) == due_ms)
 
+    def awake(self, customer: Customer, feeds: Feeds, due_ms: int) -> list[Kind]:
+        """The rules of a clock with alerts to which something happens by itself at an instant."""
+        woken = {rule_id for rule_id, wake_ms in self._life.wakes(customer) if wake_ms <= due_ms}
+        return [kind for kind in self._kinds[feeds] if kind.rule.id in woken] if woken else []
+
     def arm(self, timers: Timers, customer: Customer, clocks: Iterable[Feeds]) -> None:
         """Set the customer's wake-ups by these clocks."""
+        lives = [(self._by_id[rule_id].feeds, ms) for rule_id, ms in self._life.wakes(customer) if rule_id in self._by_id]
         for feeds in clocks:
             found = [kind.wake_ms(customer) for kind in self._kinds[feeds]]
             found.append(self._standing.wake_ms(customer, feeds))
+            found += [wake_ms for of, wake_ms in lives if of == feeds]
+            if feeds == ANY_FEED:
+                found.append(self._life.forget_ms(customer))
             due_ms = min((wake for wake in found if wake is not None), default=None)
             if due_ms is None:
                 customer.wakes.pop(self._names[feeds], None)
@@ -59,6 +76,11 @@ class Agenda:
         """Set the wake-ups that a customer's state names."""
         for feeds, name in self._names.items():
             timers.arm(customer_id, feeds, wakes.get(name))
+
+    def drop(self, timers: Timers, customer_id: str) -> None:
+        """Forget a customer's wake-ups."""
+        for feeds in self._names:
+            timers.arm(customer_id, feeds, None)
 
 
 def _unique(clocks: Iterable[Feeds]) -> tuple[Feeds, ...]:

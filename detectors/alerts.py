@@ -1,34 +1,20 @@
-"""The alert book: gives what the kinds of rules say an identity, a number, an owner, and the form of a record."""
+"""The alert book: gives what happened to an alert the form of a record."""
 
-import uuid
-from typing import Final
+from collections.abc import Iterable
 from zlib import crc32
 
-import msgspec
-
-from detectors.kinds import Kind, Transition
+from detectors.alert_life import slots_of
+from detectors.identity import alert_id
+from detectors.kinds import Kind
 from detectors.marks import Marks
-from detectors.state import AlertSlot, Customer
-from schemas.decisions import CLOSED_STATES, AlertRecord, Versions
+from detectors.state import Customer
+from detectors.told import OPEN_STATES, Told
+from schemas.decisions import AlertRecord, Versions
 from schemas.rules import RuleSet
-
-NAMESPACE: Final = uuid.UUID("9d0c3f0a-52a3-5a0e-8b1d-6f2f7c1f4e11")
-"""Of all alert ids; changing it would make every open alert a stranger."""
-
-
-def alert_id(tenant: str, rule_id: str, customer_id: str, ticket_id: str | None, episode_start_ms: int) -> str:
-    """The same alert has the same id, whoever computes it and however often: UUIDv5 (RFC 9562) of what it is about."""
-    name = msgspec.json.encode([tenant, rule_id, customer_id, ticket_id, episode_start_ms]).decode()
-    return str(uuid.uuid5(NAMESPACE, name))
-
-
-def slot_key(rule_id: str, ticket_id: str | None) -> str:
-    """Where a customer keeps the latest alert of a rule and subject."""
-    return rule_id if ticket_id is None else f"{rule_id}/{ticket_id}"
 
 
 class AlertBook:
-    """Writes transitions of one partition, under one rule set.
+    """Writes the alerts of one partition, under one rule set.
 
     Args:
         rule_set: in force.
@@ -41,46 +27,72 @@ class AlertBook:
         self._rule_set = rule_set
         self._marks = marks
         self._engine = engine
-        self.model = model
+        self._model = model
+        self._inhibiting = {
+            rule.id: [other.id for other in rule_set.rules if rule.id in other.inhibits and other.mode == "live"]
+            for rule in rule_set.rules
+        }
 
-    def write(self, customer: Customer, kind: Kind, said: Transition, risk: float | None) -> AlertRecord:
-        """The record of a transition; its sequence goes on from the last record of the same alert."""
+    def write(self, customer: Customer, told: Told) -> AlertRecord:
+        """The record of what happened; the customer is as it left it."""
+        kind, said = told.kind, told.said
         rule = kind.rule
-        key = slot_key(rule.id, said.ticket_id)
-        last = customer.alerts.get(key)
-        same = last is not None and last.episode_start_ms == said.episode_start_ms
-        sequence = last.sequence + 1 if last is not None and same else 1
-        customer.alerts[key] = AlertSlot(said.episode_start_ms, said.due_ms, sequence, said.state)
-        identity = alert_id(self._rule_set.tenant, rule.id, customer.id, said.ticket_id, said.episode_start_ms)
+        identity = alert_id(self._rule_set.tenant, rule.id, customer.id, said.subject, said.episode_start_ms)
         now_ms = self._marks.now_ms(kind.feeds)
+        risk = customer.risk.probability
         return AlertRecord(
             customer_id=customer.id,
             alert_id=identity,
-            sequence=sequence,
+            sequence=told.sequence,
             state=said.state,
             at_ms=said.at_ms,
             decided_ms=said.at_ms if now_ms is None else max(0, now_ms),
             rule=f"{rule.id}@{rule.version}",
             kind=rule.kind,
-            ticket_id=said.ticket_id,
+            ticket_id=said.subject if rule.subject == "ticket" else None,
+            contract_id=said.subject if rule.subject == "contract" else None,
             episode_start_ms=said.episode_start_ms,
             due_ms=said.due_ms,
-            fraction=said.fraction,
+            fraction=said.fraction if said.state == "warned" else None,
             severity=rule.severity,
             mode=rule.mode,
             tier=customer.tier,
-            owner=self._owner(rule.owner, customer, identity),
+            owner=told.owner if told.owner is not None else self._owner(rule.owner, customer, identity),
+            ack_by_ms=told.ack_by_ms,
+            snoozed_until_ms=told.snoozed_until_ms,
+            by=told.by,
+            note=told.note,
+            verdict=told.verdict,
             next_action=rule.next_action,
             because=list(said.because),
             evidence=list(said.evidence),
             clears_if=said.clears_if,
+            inhibited_by=self._inhibited_by(customer, kind),
             feeds={feed: self._marks.status(feed) for feed in kind.feeds},
             notes=list(said.notes),
-            versions=Versions(engine=self._engine, rules=self._rule_set.version, calendar=said.calendar, model=self.model),
+            versions=Versions(engine=self._engine, rules=self._rule_set.version, calendar=said.calendar, model=self._model),
             risk=risk,
+            value_at_risk=customer.value * risk if customer.value is not None and risk is not None else None,
         )
 
-    def _owner(self, candidates: list[str], customer: Customer, identity: str) -> str | None:
+    def find(self, customer: Customer, wanted: str) -> str | None:
+        """The slot of the alert of this id; None if the customer has none that was told of."""
+        for key, slot in customer.alerts.items():
+            rule_id, _, subject = key.partition("/")
+            name = (self._rule_set.tenant, rule_id, customer.id, subject or None, slot.episode_start_ms)
+            if slot.sequence and alert_id(*name) == wanted:
+                return key
+        return None
+
+    def _inhibited_by(self, customer: Customer, kind: Kind) -> str | None:
+        """The open alert of a rule that says more than this one."""
+        for rule_id in self._inhibiting.get(kind.rule.id, ()):
+            for subject, slot in slots_of(customer, rule_id):
+                if slot.state in OPEN_STATES:
+                    return alert_id(self._rule_set.tenant, rule_id, customer.id, subject, slot.episode_start_ms)
+        return None
+
+    def _owner(self, candidates: Iterable[str], customer: Customer, identity: str) -> str | None:
         """The first that exists; the members of a team take turns, by the alert's id."""
         for candidate in candidates:
             if candidate == "customer.owner":
@@ -93,8 +105,3 @@ class AlertBook:
             if owner is not None:
                 return owner
         return None
-
-
-def is_open(slot: AlertSlot) -> bool:
-    """Whether somebody was told of it and it is not closed; a warning is not open yet."""
-    return slot.state not in CLOSED_STATES and slot.state != "warned"

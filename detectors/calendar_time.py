@@ -58,6 +58,15 @@ def from_wall_clock(wall: datetime, zone: ZoneInfo) -> int:
     return to_epoch_ms(wall.replace(tzinfo=zone, fold=0))
 
 
+def midnight_ms(date: str, zone: ZoneInfo) -> int:
+    """The first instant of a local date, like `2026-02-15`; where the zone skips midnight, the first that there is.
+
+    Raises:
+        ValueError: no such date.
+    """
+    return from_wall_clock(datetime.fromisoformat(date), zone)
+
+
 def add_months(at_ms: int, months: int, zone: str | ZoneInfo) -> int:
     """The instant some calendar months after (or, below zero, before) another.
 

@@ -2,21 +2,21 @@
 
 from bisect import insort
 
-from detectors.kinds import Transition, View, state_key
+from detectors.kinds import Transition, state_key
 from detectors.occurrence import Occurrence
 from detectors.predicates import Predicate, event_types
 from detectors.state import Burst, Customer
 from schemas.decisions import Because, ClearsIf
 from schemas.events import AnyEvent
 from schemas.instants import exact_ms
-from schemas.rules import CountRule
+from schemas.rule_kinds import CountRule
 
 
 class CountKind:
     """One `count` rule. It opens at the event that completes a window, without waiting for the clock.
 
     Args:
-        rule: valid; `within` and `cooldown` are exact durations.
+        rule: valid; `within` is an exact duration.
         feeds: whose marks make its now, by which it clears.
     """
 
@@ -27,12 +27,11 @@ class CountKind:
         self.state_key = state_key(rule, rule.of, rule.where)
         self._where = Predicate(rule.where) if rule.where is not None else None
         self._within_ms = exact_ms(rule.within)
-        self._cooldown_ms = exact_ms(rule.cooldown) if rule.cooldown is not None else 0
 
-    def adopt(self, customer: Customer) -> None:
+    def adopt(self, customer: Customer, now_ms: int | None) -> None:
         """Nothing: which events match is only known from here on, and a window that misses some opens late, not wrongly."""
 
-    def on_event(self, customer: Customer, event: AnyEvent, view: View) -> list[Transition]:
+    def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:
         """Count an event; an unknown predicate is no match."""
         if self._where is not None and self._where.holds(event) is not True:
             return []
@@ -42,28 +41,24 @@ class CountKind:
         completed = None if burst.episode_ms is not None else self._completed_by(burst, occurrence)
         found: list[Transition] = []
         if completed is not None:
-            late = view.now_ms is not None and occurrence.at_ms < view.now_ms
-            found = self._complete(customer, burst, completed, occurrence.at_ms if late else completed.at_ms, view)
-        self._forget(burst, view.now_ms)
+            late = now_ms is not None and occurrence.at_ms < now_ms
+            found.append(self._opened(burst, completed.at_ms, occurrence.at_ms if late else completed.at_ms))
+        self._forget(burst, now_ms)
         return found
 
     def wake_ms(self, customer: Customer) -> int | None:
-        """When the window is no longer full, or the cooldown over."""
+        """When the window is no longer full."""
         burst = customer.bursts.get(self.state_key)
-        if burst is None:
+        if burst is None or burst.episode_ms is None:
             return None
-        if burst.episode_ms is not None:
-            # An event at the very instant at which the oldest leaves keeps it open: that instant has to be over.
-            return self._empties_ms(burst) + 1
-        return burst.cooldown_until_ms if burst.suppressed_ms is not None else None
+        # An event at the very instant at which the oldest leaves keeps it open: that instant has to be over.
+        return self._empties_ms(burst) + 1
 
-    def on_due(self, customer: Customer, due_ms: int, view: View) -> list[Transition]:
-        """Close an episode whose window has emptied; look again at one that the cooldown suppressed."""
+    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:
+        """Close an episode whose window has emptied."""
         burst = customer.bursts[self.state_key]
-        found = (
-            self._close(burst, due_ms - 1) if burst.episode_ms is not None else self._look_again(customer, burst, due_ms, view)
-        )
-        self._forget(burst, view.now_ms)
+        found = self._close(burst, due_ms - 1)
+        self._forget(burst, now_ms)
         return found
 
     def _completed_by(self, burst: Burst, occurrence: Occurrence) -> Occurrence | None:
@@ -76,16 +71,8 @@ class CountKind:
                 return end
         return None
 
-    def _complete(self, customer: Customer, burst: Burst, completed: Occurrence, at_ms: int, view: View) -> list[Transition]:
-        if burst.cooldown_until_ms is not None and completed.at_ms < burst.cooldown_until_ms:
-            burst.suppressed_ms = completed.at_ms
-            return []
-        if not view.may_open(customer, completed.at_ms):
-            return []
-        return [self._opened(burst, completed.at_ms, at_ms)]
-
     def _opened(self, burst: Burst, episode_ms: int, at_ms: int) -> Transition:
-        burst.episode_ms, burst.suppressed_ms = episode_ms, None
+        burst.episode_ms = episode_ms
         window = [one for one in burst.recent if at_ms - self._within_ms < one.at_ms <= max(at_ms, episode_ms)]
         return Transition(
             state="opened",
@@ -108,17 +95,9 @@ class CountKind:
         if episode_ms is None:
             return []
         burst.episode_ms = None
-        burst.cooldown_until_ms = at_ms + self._cooldown_ms if self._cooldown_ms else None
         left = sum(at_ms - self._within_ms < one.at_ms <= at_ms for one in burst.recent)
         because = (Because(clause="count", value=left, threshold=self.rule.at_least),)
         return [Transition(state="resolved", at_ms=at_ms, episode_start_ms=episode_ms, due_ms=episode_ms, because=because)]
-
-    def _look_again(self, customer: Customer, burst: Burst, at_ms: int, view: View) -> list[Transition]:
-        suppressed_ms, burst.suppressed_ms, burst.cooldown_until_ms = burst.suppressed_ms, None, None
-        window = sum(at_ms - self._within_ms < one.at_ms <= at_ms for one in burst.recent)
-        if suppressed_ms is None or window < self.rule.at_least or not view.may_open(customer, at_ms):
-            return []
-        return [self._opened(burst, suppressed_ms, at_ms)]
 
     def _forget(self, burst: Burst, now_ms: int | None) -> None:
         """Drop what no window that a coming event can still complete needs: before the clock, but the last few."""

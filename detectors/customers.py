@@ -52,6 +52,12 @@ class Customers:
         self._changed[customer_id] = None
         return known
 
+    def drop(self, customer_id: str) -> None:
+        """Forget a customer."""
+        self._encoded.pop(customer_id, None)
+        self._decoded.pop(customer_id, None)
+        self._changed[customer_id] = None
+
     def ids(self) -> list[str]:
         """All customers, sorted."""
         return sorted(self._encoded.keys() | self._decoded.keys())
@@ -65,8 +71,10 @@ class Customers:
         """The records of all customers that changed since the last call."""
         changes: list[tuple[bytes, bytes | None]] = []
         for customer_id in self._changed:
-            value = self._encoded[customer_id] = _encoder.encode(self._decoded[customer_id])
-            changes.append((PREFIX + customer_id.encode(), value))
+            known = self._decoded.get(customer_id)
+            if known is not None:
+                self._encoded[customer_id] = _encoder.encode(known)
+            changes.append((PREFIX + customer_id.encode(), self._encoded.get(customer_id)))
         self._changed.clear()
         if len(self._decoded) > _MAX_DECODED:
             self._decoded.clear()

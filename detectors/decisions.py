@@ -1,8 +1,17 @@
 """What one record of the log led to."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
-from schemas.decisions import AlertRecord, DeadLetter, ExampleRecord, LifecycleRecord, RiskRecord
+from schemas.decisions import AlertRecord, DeadLetter, ErasureRecord, ExampleRecord, LifecycleRecord, RiskRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Everything under a key is taken out of a compacted topic."""
+
+    topic: Literal["alerts", "risk", "lifecycle"]
+    key: str
 
 
 @dataclass(slots=True)
@@ -16,9 +25,12 @@ class Decisions:
     lifecycle: list[LifecycleRecord] = field(default_factory=list)
     examples: list[ExampleRecord] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    tombstones: list[Tombstone] = field(default_factory=list)
+    """They come after the records of their topics."""
+    erasures: list[ErasureRecord] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return any((self.alerts, self.shadow, self.risk, self.lifecycle, self.examples, self.dead_letters))
+        return any(getattr(self, name) for name in self.__slots__)
 
     def add_alert(self, alert: AlertRecord) -> None:
         """Put an alert where its mode wants it."""

@@ -9,33 +9,48 @@ from typing import Final, assert_never
 
 import msgspec
 
+from detectors import contracts
 from detectors import customers as customer_records
 from detectors import documents as document_records
-from detectors.agenda import Agenda
-from detectors.alerts import AlertBook
+from detectors.agenda import ANY_FEED, Agenda
+from detectors.contracts import ContractEvent
+from detectors.customer_update import update
 from detectors.customers import Customers
-from detectors.decisions import Decisions
+from detectors.decisions import Decisions, Tombstone
 from detectors.documents import Document, Documents
 from detectors.duplicates import is_duplicate, is_old_position
+from detectors.erasure import PREFIX as ERASED_PREFIX
+from detectors.erasure import Erased, hash_of
 from detectors.features import remember
-from detectors.kinds import Kind, Transition, View
+from detectors.feed_alerts import feed_alert
+from detectors.kinds import Kind
+from detectors.labels import drop_pending
 from detectors.marks import Marks
 from detectors.occurrence import Occurrence
 from detectors.pending import PREFIX as PENDING_PREFIX
 from detectors.pending import PendingExamples
-from detectors.publishing import expired, forget, openings_from
+from detectors.publishing import GONE, check_versions, dropped_kinds, forget, openings_from
 from detectors.rules_compiled import CompiledRules
 from detectors.standing import Standing
 from detectors.state import Customer, Head
-from detectors.tickets import change_tier, forgettable, take
+from detectors.telling import Telling
+from detectors.tickets import forgettable, take
 from detectors.timers import Feeds, Timers
 from schemas.codec import Record, decode_record, encode
 from schemas.control import CalendarPublished, FeedChanged, FeedConfirmed, FeedGap, ModelPublished, RulesPublished, Tick
-from schemas.decisions import DeadLetter
+from schemas.decisions import Because, DeadLetter, ErasureRecord
 from schemas.errors import ContractError
-from schemas.events import AlertAction, AnyEvent, CustomerErased, CustomerUpdated, Event, TicketEvent
+from schemas.events import (
+    AlertAction,
+    AlertEvent,
+    AnyEvent,
+    CustomerErased,
+    CustomerUpdated,
+    Event,
+    TicketEvent,
+)
 
-ENGINE_VERSION: Final = 1
+ENGINE_VERSION: Final = 2
 """Raised when the same log would give other decisions; it stands in every alert and in the state."""
 
 HEAD_KEY: Final = b"p/head"
@@ -58,11 +73,12 @@ class PartitionEngine:
         self._customers = Customers()
         self._documents = Documents()
         self._pending = PendingExamples()
+        self._erased = Erased()
         self._timers = Timers()
         self._touched: dict[str, None] = {}
         self._marks = Marks(self._head)
         self._rules: CompiledRules | None = None
-        self._book: AlertBook | None = None
+        self._telling: Telling | None = None
         self._standing: Standing | None = None
         self._agenda: Agenda | None = None
 
@@ -79,6 +95,8 @@ class PartitionEngine:
             self._pending.load(key, value)
         elif key == HEAD_KEY and value is not None:
             self._head = _head_decoder.decode(value)
+        elif key.startswith(ERASED_PREFIX) and value is not None:
+            self._erased.load(key, value)
         elif key.startswith(document_records.PREFIX) and value is not None:
             self._documents.load(key, value)
 
@@ -105,6 +123,9 @@ class PartitionEngine:
                 self._look(decisions)
             case FeedChanged():
                 self._marks.changed(record)
+                if self._partition == 0 and self._rules is not None:
+                    alert = feed_alert(self._head, self._rules, record, ENGINE_VERSION)
+                    decisions.alerts += [alert] if alert is not None else []
             case RulesPublished() | CalendarPublished() | ModelPublished():
                 self._published(offset, record, decisions)
             case FeedConfirmed() | FeedGap():
@@ -127,7 +148,12 @@ class PartitionEngine:
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """State records since the last call, the partition's own last; none if nothing but the position changed."""
-        changes = self._documents.take_changes() + self._customers.take_changes() + self._pending.take_changes()
+        changes = (
+            self._documents.take_changes()
+            + self._customers.take_changes()
+            + self._pending.take_changes()
+            + self._erased.take_changes()
+        )
         return [*changes, self.head_change()] if changes else []
 
     def head_change(self) -> tuple[bytes, bytes]:
@@ -137,21 +163,30 @@ class PartitionEngine:
     # -- events
 
     def _event(self, offset: int, event: AnyEvent, decisions: Decisions) -> None:
-        if isinstance(event, AlertAction | CustomerErased):
-            self._refuse(offset, event, decisions)
-            return
         if event.src is not None and is_old_position(self._head, event.src):
+            return
+        if isinstance(event, CustomerErased):
+            self._erase(event, decisions)
+            return
+        if self._erased.covers(event.customer_id, event.at_ms):
+            return
+        if isinstance(event, AlertAction):
+            self._act(offset, event, decisions)
             return
         customer = self._customers.change(event.customer_id, event.at_ms)
         feed = self._rules.rule_set.feed_of(event.type) if self._rules is not None else None
         if is_duplicate(customer, event, feed) or (isinstance(event, TicketEvent) and not self._take_ticket(customer, event)):
             return
         self._remember(customer, event)
-        for kind in self._rules.by_type.get(event.type, ()) if self._rules is not None else ():
-            self._tell(customer, kind, kind.on_event(customer, event, self._view(kind)), decisions)
-        if self._standing is not None:
-            self._standing.on_event(customer, event, decisions)
-        self._arm(customer, self._agenda.of_event(event.type) if self._agenda is not None else ())
+        if self._rules is None or self._telling is None or self._standing is None or self._agenda is None:
+            return
+        stage = customer.stage
+        for kind in self._rules.by_type.get(event.type, ()):
+            self._telling.say(customer, kind, kind.on_event(customer, event, self._marks.now_ms(kind.feeds)))
+        self._standing.on_event(customer, event, decisions)
+        selects = customer.stage != stage or isinstance(event, CustomerUpdated)
+        told = self._told(customer, decisions, selects=selects)
+        self._arm(customer, self._agenda.all if told or selects else self._agenda.of_event(event.type))
         self._run_timers(decisions)
 
     def _remember(self, customer: Customer, event: AnyEvent) -> None:
@@ -162,61 +197,114 @@ class PartitionEngine:
         if last is None or event.at_ms >= last.at_ms:
             customer.lasts[event.type] = Occurrence.of(event)
         if isinstance(event, CustomerUpdated):
-            for name in ("tier", "owner", "org", "value"):
-                if (given := getattr(event, name)) is not None:
-                    setattr(customer, name, given)
-            if event.tier is not None:
-                change_tier(customer.tickets, event)
+            update(customer, event)
+        elif isinstance(event, ContractEvent):
+            contracts.take(customer.contracts, event)
         remember(customer.features, event)
 
     def _take_ticket(self, customer: Customer, event: TicketEvent) -> bool:
         """Keep an event of a ticket; False if it says nothing new."""
-        if event.ticket_id not in customer.tickets:
+        if event.ticket_id not in customer.tickets and self._telling is not None:
             for ticket_id in forgettable(customer.tickets, event.at_ms):
                 del customer.tickets[ticket_id]
                 for key in [key for key in customer.alerts if key.partition("/")[2] == ticket_id]:
-                    del customer.alerts[key]
+                    self._telling.life.retire(customer, key)
         return take(customer.tickets, event, customer.tier)
 
-    def _tell(self, customer: Customer, kind: Kind, said: list[Transition], decisions: Decisions) -> None:
-        if self._book is None:
+    def _act(self, offset: int, action: AlertEvent, decisions: Decisions) -> None:
+        """Somebody did something with an alert."""
+        customer = self._customers.find(action.customer_id)
+        if customer is not None and is_duplicate(self._customers.change(customer.id), action, None):
             return
-        for transition in said:
-            decisions.add_alert(self._book.write(customer, kind, transition, risk=customer.risk.probability))
-            customer.touched = True
+        try:
+            if customer is None or self._telling is None or self._agenda is None:
+                raise ContractError("alert_unknown", f"there is no customer {action.customer_id!r} here with an alert")  # noqa: TRY301
+            self._telling.act(customer, action)
+        except ContractError as error:
+            self._dead_letter(offset, encode(action), error, decisions)
+        if customer is not None and self._agenda is not None and self._told(customer, decisions):
+            self._arm(customer, self._agenda.all)
+            self._run_timers(decisions)
+
+    def _erase(self, event: CustomerErased, decisions: Decisions) -> None:
+        """Forget a customer, and take out what was told, with a proof that names nobody."""
+        customer_hash = hash_of(event.customer_id)
+        if not self._erased.add(customer_hash, event.at_ms):
+            return
+        customer = self._customers.find(event.customer_id)
+        alerts: list[str] = []
+        examples = 0
+        if customer is not None:
+            alerts, examples = self._take_out(customer, event.at_ms, decisions)
+        proof = ErasureRecord(customer_hash=customer_hash, at_ms=event.at_ms, alerts=len(alerts), examples=examples)
+        decisions.erasures.append(proof)
+
+    def _take_out(self, customer: Customer, at_ms: int, decisions: Decisions) -> tuple[list[str], int]:
+        alerts: list[str] = []
+        if self._telling is not None and self._rules is not None and self._agenda is not None:
+            for kind in self._rules.kinds:
+                self._telling.expire(customer, kind, at_ms, Because(clause="erased", value="the customer was erased"))
+            self._told(customer, decisions)
+            alerts = self._telling.life.forget_all(customer)
+            self._agenda.drop(self._timers, customer.id)
+        decisions.tombstones += [Tombstone("alerts", key) for key in alerts]
+        decisions.tombstones += [Tombstone("risk", customer.id)] if customer.risk.sequence else []
+        decisions.tombstones += [Tombstone("lifecycle", customer.id)] if customer.lifecycle.sequence else []
+        examples = drop_pending(customer, self._pending)
+        self._touched.pop(customer.id, None)
+        self._customers.drop(customer.id)
+        return alerts, examples
 
     # -- time
 
-    def _view(self, kind: Kind) -> View:
-        return View(kind.rule, self._marks.now_ms(kind.feeds), self._head.enabled_from_ms.get(kind.rule.id))
+    def _told(self, customer: Customer, decisions: Decisions, due_ms: int | None = None, *, selects: bool = False) -> bool:
+        """End a step; whether anything was told. `selects`: tier or stage may let out what was withheld."""
+        if self._telling is None or self._rules is None:
+            return False
+        if selects and customer.alerts:
+            since_ms = max(customer.tier_since_ms or 0, customer.lifecycle.since_ms)
+            self._telling.life.relook(customer, self._rules.selective, since_ms)
+        return self._telling.write(customer, decisions, due_ms)
 
     def _run_timers(self, decisions: Decisions) -> None:
         """Decide whatever the clocks have reached, the earliest first."""
         while self._agenda is not None and (due := self._timers.pop_due(self._marks.now_ms)) is not None:
-            due_ms, customer_id, feeds = due
-            customer = self._customers.change(customer_id)
-            for kind in self._agenda.due(customer, feeds, due_ms):
-                self._tell(customer, kind, kind.on_due(customer, due_ms, self._view(kind)), decisions)
-            if self._standing is not None:
-                self._standing.on_due(customer, due_ms, feeds, decisions)
-            self._arm(customer, self._agenda.of_clock(feeds))
+            self._due(*due, decisions)
+
+    def _due(self, due_ms: int, customer_id: str, feeds: Feeds, decisions: Decisions) -> None:
+        if self._agenda is None or self._telling is None or self._standing is None:
+            return
+        customer = self._customers.change(customer_id)
+        stage, now_ms = customer.stage, self._marks.now_ms(feeds)
+        for kind in self._agenda.due(customer, feeds, due_ms):
+            self._telling.say(customer, kind, kind.on_due(customer, due_ms, now_ms or due_ms), by_timer=True)
+        for kind in self._agenda.awake(customer, feeds, due_ms):
+            self._telling.wake(customer, kind, due_ms)
+        if feeds == ANY_FEED:
+            decisions.tombstones += [Tombstone("alerts", key) for key in self._telling.life.forget(customer, due_ms)]
+        self._standing.on_due(customer, due_ms, feeds, decisions)
+        selects = customer.stage != stage
+        told = self._told(customer, decisions, due_ms, selects=selects)
+        self._arm(customer, self._agenda.all if told or selects else self._agenda.of_clock(feeds))
 
     def _look(self, decisions: Decisions) -> None:
         """Score whoever may have changed since the last tick."""
         standing = self._standing
         now_ms = self._marks.now_ms(standing.feeds) if standing is not None else None
-        if standing is None or self._agenda is None or now_ms is None:
+        if standing is None or self._agenda is None or self._telling is None or now_ms is None:
             return
         for customer_id in sorted(self._touched):
             customer = self._customers.change(customer_id)
-            found = standing.assess(customer, now_ms)
+            stage, found = customer.stage, standing.assess(customer, now_ms)
             for kind in standing.score_kinds:
-                said = kind.on_look(customer, now_ms, found.probability, self._view(kind), found.reasons)
-                self._tell(customer, kind, said, decisions)
+                self._telling.say(customer, kind, kind.on_look(customer, now_ms, found.probability, found.reasons))
+            told = self._told(customer, decisions)
             standing.conclude(customer, found, decisions)
             customer.touched = False
-            self._arm(customer, self._agenda.of_looks)
+            selects = customer.stage != stage and not self._told(customer, decisions, selects=True)
+            self._arm(customer, self._agenda.all if told or selects else self._agenda.of_looks)
         self._touched.clear()
+        self._run_timers(decisions)
 
     def _arm(self, customer: Customer, clocks: Iterable[Feeds]) -> None:
         """Note when the customer is due, after something that may have changed it."""
@@ -232,29 +320,35 @@ class PartitionEngine:
             return
         before = self._rules
         try:
+            if isinstance(document, RulesPublished) and before is not None:
+                check_versions(before.rule_set, document.document)
             self._compile(self._documents.with_one(document))
         except ContractError as error:  # what holds now goes on holding
             self._dead_letter(offset, encode(document), error, decisions)
             return
         self._documents.take(document)
-        if self._rules is None or self._agenda is None or isinstance(document, ModelPublished):
+        if self._rules is not None and not isinstance(document, ModelPublished):
+            self._adopt(self._rules, dropped_kinds(before, self._rules), decisions)
+            self._run_timers(decisions)
+
+    def _adopt(self, rules: CompiledRules, dropped: list[Kind], decisions: Decisions) -> None:
+        """Make all customers ready for a rule set."""
+        if self._telling is None or self._standing is None or self._agenda is None:
             return
-        self._head.enabled_from_ms = openings_from(self._head.enabled_from_ms, self._rules, self._marks)
-        keys = frozenset(kind.state_key for kind in self._rules.kinds)
-        dropped = [kind for kind in before.kinds if kind.state_key not in keys] if before is not None else []
+        self._head.enabled_from_ms = openings_from(self._head.enabled_from_ms, rules, self._marks)
+        keys = frozenset(kind.state_key for kind in rules.kinds)
         self._timers.clear()
         for customer_id in self._customers.ids():
             customer = self._customers.change(customer_id)
             for kind in dropped:
-                self._tell(customer, kind, expired(customer, kind, self._marks.now_ms(kind.feeds) or 0), decisions)
+                self._telling.expire(customer, kind, self._marks.now_ms(kind.feeds) or 0, GONE)
             forget(customer, keys)
-            for kind in self._rules.kinds:
-                kind.adopt(customer)
-            if self._standing is not None:
-                self._standing.adopt(customer, decisions)
+            for kind in rules.kinds:
+                kind.adopt(customer, self._marks.now_ms(kind.feeds))
+            self._standing.adopt(customer, decisions)
+            self._told(customer, decisions, selects=True)
             customer.wakes = {}
             self._arm(customer, self._agenda.all)
-        self._run_timers(decisions)
 
     def _compile(self, documents: Documents) -> None:
         """Build what the documents say."""
@@ -262,10 +356,10 @@ class PartitionEngine:
         if published is None:
             return
         rules = CompiledRules(published.document, documents.calendars())
-        self._standing = Standing(rules, model, self._marks, self._pending)
-        self._rules = rules
-        self._book = AlertBook(published.document, self._marks, ENGINE_VERSION, model.version if model is not None else None)
-        self._agenda = Agenda(rules, self._standing)
+        standing = Standing(rules, model, self._marks, self._pending)
+        self._rules, self._standing = rules, standing
+        self._telling = Telling(rules, self._marks, self._head, ENGINE_VERSION, model.version if model is not None else None)
+        self._agenda = Agenda(rules, standing, self._telling.life)
 
     # -- what cannot be used
 

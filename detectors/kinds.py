@@ -1,50 +1,18 @@
-"""The seam between the engine and the kinds of rules: what a kind is asked, and what it answers."""
+"""The seam between the engine and the kinds of rules: what a kind is asked, and what it answers.
 
-from dataclasses import dataclass
+A kind says when what it looks for begins to hold and when it no longer does, and nothing else. Whether somebody is told,
+and when (tiers, stages, dwell, cooldown, freeze, acks, snoozes), is decided in `detectors/alert_life.py` for all kinds.
+"""
+
 from typing import Protocol
 from zlib import crc32
 
 from detectors.state import Customer
-from schemas.decisions import AlertState, Because, ClearsIf, Evidence
+from detectors.transition import Transition
 from schemas.events import AnyEvent
-from schemas.rules import Rule
+from schemas.rule_kinds import Rule
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
-    """What a kind says about one alert; the alert book makes it a record, with id, sequence and owner."""
-
-    state: AlertState
-    at_ms: int
-    episode_start_ms: int
-    due_ms: int
-    because: tuple[Because, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
-    clears_if: ClearsIf | None = None
-    ticket_id: str | None = None
-    fraction: float | None = None
-    notes: tuple[str, ...] = ()
-    calendar: str | None = None
-    """Version of the calendar that the decision rests on."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a rule may know beside the customer."""
-
-    rule: Rule
-    now_ms: int | None
-    """The least mark of the rule's feeds; None while one of them has none."""
-    enabled_from_ms: int | None = None
-
-    def may_open(self, customer: Customer, at_ms: int) -> bool:
-        """Whether the rule is for this customer at all, and was in force at the instant."""
-        rule = self.rule
-        return (
-            (self.enabled_from_ms is None or at_ms >= self.enabled_from_ms)
-            and (rule.tiers is None or customer.tier in rule.tiers)
-            and (rule.stages is None or customer.stage in rule.stages)
-        )
+__all__ = ["Kind", "Transition", "state_key"]
 
 
 class Kind(Protocol):
@@ -66,16 +34,16 @@ class Kind(Protocol):
     def types(self) -> frozenset[str]:
         """Event types it wants to see."""
 
-    def adopt(self, customer: Customer) -> None:
-        """The rule is new: start from what is remembered of the customer anyway."""
+    def adopt(self, customer: Customer, now_ms: int | None) -> None:
+        """A rule set arrived: a rule that is new starts from what is remembered of the customer anyway."""
 
-    def on_event(self, customer: Customer, event: AnyEvent, view: View) -> list[Transition]:
-        """An event of `types` arrived; it may be late, or ahead of `now_ms`."""
+    def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:
+        """An event of `types` arrived; it may be late, or ahead of the rule's now, which is None while a feed has no mark."""
 
     def wake_ms(self, customer: Customer) -> int | None:
         """The next instant at which something must be decided, if nothing else happens."""
 
-    def on_due(self, customer: Customer, due_ms: int, view: View) -> list[Transition]:
+    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:
         """The rule's now has reached `wake_ms`. Afterwards `wake_ms` lies further ahead."""
 
 

@@ -182,11 +182,11 @@ class Reviews:
         labels.left_ms = _fold_before(needed_ms, labels.leaves, labels.left_ms)
 
 
-def drop_pending(customer: Customer, store: PendingStore) -> None:
-    """Forget what is pending, as when reviews end."""
-    for pending in customer.labels.pending:
-        store.take(customer.id, pending.at_ms)
+def drop_pending(customer: Customer, store: PendingStore) -> int:
+    """Forget what is pending, as when reviews end; how much it was."""
+    taken = [store.take(customer.id, pending.at_ms) for pending in customer.labels.pending]
     customer.labels = LabelState()
+    return sum(example is not None for example in taken)
 
 
 def next_review_ms(customer_id: str, after_ms: int) -> int:

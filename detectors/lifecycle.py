@@ -14,7 +14,8 @@ from detectors.risk_state import LifecycleState, Turn
 from detectors.state import Customer
 from schemas.decisions import LifecycleRecord
 from schemas.instants import exact_ms
-from schemas.rules import Churn, Lifecycle, RuleSet, Stage
+from schemas.rule_kinds import Stage
+from schemas.rules import Churn, Lifecycle, RuleSet
 
 FIRST_SEEN = "first_seen"
 NO_ACTIVITY = "no_activity"

@@ -2,11 +2,29 @@
 
 from typing import Any
 
-from detectors.kinds import Kind, Transition
+from detectors.kinds import Kind
 from detectors.marks import Marks
 from detectors.rules_compiled import CompiledRules
-from detectors.state import AlertSlot, Customer
-from schemas.decisions import CLOSED_STATES
+from detectors.state import Customer
+from schemas.decisions import Because
+from schemas.errors import ContractError
+from schemas.rules import RuleSet
+
+GONE = Because(clause="rule_gone", value="the rule was taken out, or counts something else")
+
+
+def check_versions(before: RuleSet, after: RuleSet) -> None:
+    """Refuse a rule that has other content under the version it had: alerts name the version as their reason.
+
+    Raises:
+        ContractError: with the id of the first such rule.
+    """
+    known = {rule.id: rule for rule in before.rules}
+    for rule in after.rules:
+        old = known.get(rule.id)
+        if old is not None and old.version == rule.version and old != rule:
+            message = f"rule {rule.id!r} has other content than its version {rule.version!r} had; raise the version"
+            raise ContractError("bad_version", message)
 
 
 def openings_from(old: dict[str, int | None], compiled: CompiledRules, marks: Marks) -> dict[str, int | None]:
@@ -24,26 +42,27 @@ def openings_from(old: dict[str, int | None], compiled: CompiledRules, marks: Ma
     return found
 
 
-def expired(customer: Customer, kind: Kind, at_ms: int) -> list[Transition]:
-    """Close what a rule has open for a customer, because the rule is gone or counts something else."""
-    found = []
-    for key, slot in customer.alerts.items():
-        rule_id, _, ticket_id = key.partition("/")
-        if rule_id == kind.rule.id and slot.state not in CLOSED_STATES:
-            found.append(_expired(slot, ticket_id or None, at_ms))
-    return found
+def dropped_kinds(before: CompiledRules | None, after: CompiledRules) -> list[Kind]:
+    """The rules that are gone, or count something else from now on."""
+    keys = frozenset(kind.state_key for kind in after.kinds)
+    return [kind for kind in before.kinds if kind.state_key not in keys] if before is not None else []
 
 
 def forget(customer: Customer, keys: frozenset[str]) -> None:
     """Drop the state of rules that are gone, but for the numbering of their alerts."""
     told = (ticket.told for ticket in customer.tickets.values())
-    states: tuple[dict[str, Any], ...] = (customer.silences, customer.bursts, customer.scores, *told)
+    states: tuple[dict[str, Any], ...] = (
+        customer.silences,
+        customer.rhythms,
+        customer.bursts,
+        customer.shares,
+        customer.levels,
+        customer.trends,
+        customer.scores,
+        customer.composites,
+        *told,
+        *(contract.walks for contract in customer.contracts.values()),
+    )
     for by_key in states:
         for key in [key for key in by_key if key not in keys]:
             del by_key[key]
-
-
-def _expired(slot: AlertSlot, ticket_id: str | None, at_ms: int) -> Transition:
-    return Transition(
-        state="expired", at_ms=at_ms, episode_start_ms=slot.episode_start_ms, due_ms=slot.due_ms, ticket_id=ticket_id
-    )

@@ -61,11 +61,7 @@ class ScoreWatch(msgspec.Struct, array_like=True):
     """State of one `score` rule for one customer."""
 
     above_since_ms: int | None = None
-    """The look that crossed the limit, while every look since was above it."""
-    open: bool = False
-    cooldown_until_ms: int | None = None
-    look_ms: int | None = None
-    """When a look is wanted, even if nothing else happens."""
+    """The look that crossed the limit, until one finds it cleared."""
 
 
 class Turn(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -1,11 +1,12 @@
 """A rule set made ready: every rule with its predicates, durations and calendars built once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
 from detectors.absence import AbsenceKind
 from detectors.calendars import AlwaysOpen, BusinessCalendar
+from detectors.composite import CompositeKind
 from detectors.count import CountKind
 from detectors.kinds import Kind
 from detectors.predicates import event_types
@@ -15,7 +16,8 @@ from detectors.sla_clock import Target
 from schemas.calendars import CalendarDocument
 from schemas.errors import ContractError
 from schemas.instants import exact_ms
-from schemas.rules import AbsenceRule, CountRule, Rule, RuleSet, ScoreRule, SlaRule, SlaTarget
+from schemas.rule_kinds import AbsenceRule, AllRule, AnyRule, CountRule, Rule, ScoreRule, SlaRule, SlaTarget
+from schemas.rules import RuleSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,14 @@ class CompiledRules:
         }
         self._always_open = AlwaysOpen(rule_set.time_zone)  # one, so that targets on it have their calendar in common
         self.feeds = tuple(sorted(rule_set.feeds))
-        self.kinds: tuple[Kind, ...] = tuple(self._compiled(rule) for rule in rule_set.rules)
-        self.by_id: dict[str, Kind] = {kind.rule.id: kind for kind in self.kinds}
+        self._rules = {rule.id: rule for rule in rule_set.rules}
+        self.by_id: dict[str, Kind] = {}
+        for rule in rule_set.rules:
+            self._compile(rule, ())
+        self.kinds: tuple[Kind, ...] = tuple(self.by_id[rule.id] for rule in rule_set.rules)
+        # parts come before what is made of them
+        self.composites = tuple(kind for kind in self.by_id.values() if isinstance(kind, CompositeKind))
+        self.selective = tuple(kind for kind in self.kinds if kind.rule.tiers is not None or kind.rule.stages is not None)
         names = sorted({name for kind in self.kinds for name in kind.types})
         self.by_type: dict[str, tuple[Kind, ...]] = {
             name: tuple(kind for kind in self.kinds if name in kind.types) for name in names
@@ -62,11 +70,29 @@ class CompiledRules:
         delivering = {self.rule_set.feed_of(name) for name in types}
         return tuple(sorted(feed for feed in delivering if feed is not None))
 
-    def _compiled(self, rule: Rule) -> Kind:
+    def composites_of(self, rule_id: str) -> Iterator[CompositeKind]:
+        """The rules that are made of this one."""
+        return (kind for kind in self.composites if rule_id in kind.rule.rules)
+
+    def _compile(self, rule: Rule, within: tuple[str, ...]) -> None:
+        """Build a rule, after those that it is made of."""
+        if rule.id in self.by_id:
+            return
         try:
-            return self._built(rule)
+            for part in self._parts_of(rule, within):
+                self._compile(part, (*within, rule.id))
+            self.by_id[rule.id] = self._built(rule)
         except ContractError as error:
-            raise ContractError(error.code, f"rule {rule.id!r}: {error.message}") from None
+            known = error.message.startswith("rule ")
+            raise ContractError(error.code, error.message if known else f"rule {rule.id!r}: {error.message}") from None
+
+    def _parts_of(self, rule: Rule, within: tuple[str, ...]) -> list[Rule]:
+        if rule.id in within:
+            raise ContractError("bad_document", f"it is made of itself: {' of '.join([*within, rule.id])}")
+        parts = rule.rules if isinstance(rule, AllRule | AnyRule) else []
+        if missing := [part for part in parts if part not in self._rules]:
+            raise ContractError("bad_document", f"it is made of {missing[0]!r}, which is not a rule of this set")
+        return [self._rules[part] for part in parts]
 
     def _built(self, rule: Rule) -> Kind:
         match rule:
@@ -80,8 +106,15 @@ class CompiledRules:
             case SlaRule():
                 feeds = self.feeds_of(rule, event_types(["ticket.*"]))
                 return SlaKind(rule, feeds, [self._target(target) for target in rule.targets])
+            case AllRule() | AnyRule():
+                return CompositeKind(rule, self._feeds_of_parts(rule))
             case _:
                 assert_never(rule)
+
+    def _feeds_of_parts(self, rule: AllRule | AnyRule) -> tuple[str, ...]:
+        if rule.needs is not None:
+            return tuple(sorted(set(rule.needs)))
+        return tuple(sorted({feed for part in rule.rules for feed in self.by_id[part].feeds}))
 
     def _target(self, target: SlaTarget) -> Target:
         exact = exact_ms(target.target) if target.target is not None else None

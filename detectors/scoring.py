@@ -12,7 +12,8 @@ from schemas.decisions import Band, RiskReason, RiskRecord
 from schemas.errors import ContractError
 from schemas.instants import exact_ms
 from schemas.models import ModelDocument
-from schemas.rules import Bands, RuleSet, Severity
+from schemas.rule_kinds import Severity
+from schemas.rules import Bands, RuleSet
 
 MOVED_BY: Final = 0.05
 """A probability that differs this much from the last one sent is news."""

@@ -6,7 +6,6 @@ alert changed, or a review was held. All feeds have a say in that clock: a feed 
 
 from collections.abc import Iterable
 
-from detectors.alerts import is_open
 from detectors.decisions import Decisions
 from detectors.feature_state import settle
 from detectors.features import features_at
@@ -19,9 +18,10 @@ from detectors.score import ScoreKind
 from detectors.scoring import Assessment, RiskPolicy, Scorer
 from detectors.state import Customer
 from detectors.timers import Feeds
+from detectors.told import OPEN_STATES
 from schemas.control import ModelPublished
 from schemas.events import AnyEvent
-from schemas.rules import Rule
+from schemas.rule_kinds import Rule
 
 
 class Standing:
@@ -122,7 +122,7 @@ class Standing:
         """Rules with an open alert; those in shadow mode must not have any effect."""
         for key, slot in customer.alerts.items():
             rule = self._rules.get(key.partition("/")[0])
-            if rule is not None and rule.mode == "live" and is_open(slot):
+            if rule is not None and rule.mode == "live" and slot.state in OPEN_STATES:
                 yield rule
 
 

@@ -4,13 +4,19 @@ from typing import Final
 
 import msgspec
 
+from detectors.alert_state import AlertSlot, PastAlert
+from detectors.composite_state import Composite
+from detectors.contracts import Contract
+from detectors.decline_state import Trend
 from detectors.feature_state import FeatureState
+from detectors.level_state import Level
 from detectors.occurrence import Occurrence
+from detectors.rhythm_state import Rhythm
 from detectors.risk_state import LabelState, LifecycleState, RiskState, ScoreWatch
+from detectors.share_state import ShareWatch
 from detectors.tickets import Ticket
-from schemas.decisions import AlertState
 from schemas.events import SourcePosition
-from schemas.rules import Stage
+from schemas.rule_kinds import Stage
 
 RECENT_EVENTS: Final = 16
 """Of how many events of a customer the ids are remembered, to drop duplicates."""
@@ -64,18 +70,6 @@ class Burst(msgspec.Struct, array_like=True):
     """Matching events by time, as many as any window may still need."""
     episode_ms: int | None = None
     """The open episode: the event that completed it."""
-    cooldown_until_ms: int | None = None
-    suppressed_ms: int | None = None
-    """The event that completed a window during the cooldown."""
-
-
-class AlertSlot(msgspec.Struct, array_like=True):
-    """The latest alert of a rule and subject: enough to go on numbering its transitions."""
-
-    episode_start_ms: int
-    due_ms: int
-    sequence: int
-    state: AlertState
 
 
 class Customer(msgspec.Struct, array_like=True):
@@ -99,7 +93,7 @@ class Customer(msgspec.Struct, array_like=True):
     lasts: dict[str, Occurrence] = {}
     """The last event by type."""
     alerts: dict[str, AlertSlot] = {}
-    """By rule id, with `/` and the ticket's id where there is one."""
+    """By rule id, with `/` and the id of the ticket or contract where there is one."""
     silences: dict[str, Silence] = {}
     bursts: dict[str, Burst] = {}
     features: FeatureState = msgspec.field(default_factory=FeatureState)
@@ -108,6 +102,17 @@ class Customer(msgspec.Struct, array_like=True):
     scores: dict[str, ScoreWatch] = {}
     lifecycle: LifecycleState = msgspec.field(default_factory=LifecycleState)
     tickets: dict[str, Ticket] = {}
+    rhythms: dict[str, Rhythm] = {}
+    shares: dict[str, ShareWatch] = {}
+    levels: dict[str, Level] = {}
+    trends: dict[str, Trend] = {}
+    contracts: dict[str, Contract] = {}
+    """By id of the contract, whatever the rules."""
+    composites: dict[str, Composite] = {}
+    past_alerts: list[PastAlert] = []
+    tier_before: str | None = None
+    """Until `tier_since_ms`."""
+    tier_since_ms: int | None = None
 
 
 class Wakes(msgspec.Struct, array_like=True):
@@ -134,3 +139,5 @@ class Head(msgspec.Struct, array_like=True):
     """Greatest position seen of each source partition."""
     enabled_from_ms: dict[str, int | None] = {}
     """By rule id: openings before it are not made; None: all are."""
+    feed_alerts: dict[str, tuple[int, int]] = {}
+    """Feeds that an alert is open for: since when the feed is not live, and when that was told."""

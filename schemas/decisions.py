@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.events import Count, EpochMs, Id, Number, Share, SourcePosition
+from schemas.events import Count, EpochMs, Id, Number, Share, SourcePosition, Verdict
 from schemas.models import HorizonMs
-from schemas.rules import Mode, Severity, Stage
+from schemas.rule_kinds import Mode, Severity, Stage
 
 AlertState = Literal["warned", "opened", "escalated", "acked", "snoozed", "resolved", "expired", "retracted"]
 CLOSED_STATES: frozenset[AlertState] = frozenset({"resolved", "expired", "retracted"})
@@ -35,10 +35,27 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ClearsIf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What would close the alert."""
 
-    code: Literal["event", "window_empties", "probability_below"]
+    code: Literal[
+        "event",
+        "window_empties",
+        "probability_below",
+        "value_above",
+        "value_below",
+        "share_below",
+        "rate_above",
+        "rate_below",
+        "features",
+        "rules_close",
+        "feed_live",
+    ]
     of: list[Id] = []
+    """Event types, any of them; with `rules_close` the ids of rules."""
     at_ms: EpochMs | None = None
+    """By itself at this instant, if nothing else happens."""
     below: Number | None = None
+    above: Number | None = None
+    where: str | None = None
+    """Only such events: a predicate of the rules file. With `features`: it clears once this no longer holds."""
 
 
 class Versions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,14 +68,14 @@ class Versions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
-    """What all outbound records have in common: they are about a customer, and one object of JSON."""
-
-    customer_id: Id
+    """What all outbound records have in common: one object of JSON, tagged by `type`."""
 
 
 class AlertRecord(Decision, frozen=True, kw_only=True, tag="alert"):
     """One transition of an alert; upsert by `alert_id`, keep the greatest `sequence`."""
 
+    customer_id: Id | None = None
+    """None only where `feed` says what it is about."""
     alert_id: Id
     sequence: Sequence
     state: AlertState
@@ -71,6 +88,7 @@ class AlertRecord(Decision, frozen=True, kw_only=True, tag="alert"):
     kind: Id
     ticket_id: Id | None = None
     contract_id: Id | None = None
+    feed: Id | None = None
     episode_start_ms: EpochMs
     due_ms: EpochMs
     fraction: Number | None = None
@@ -79,16 +97,27 @@ class AlertRecord(Decision, frozen=True, kw_only=True, tag="alert"):
     mode: Mode
     tier: Id | None = None
     owner: Id | None = None
+    ack_by_ms: EpochMs | None = None
+    """Escalated then, unless somebody acknowledges it."""
+    snoozed_until_ms: EpochMs | None = None
+    by: Id | None = None
+    """Who did it, where a person did."""
+    note: str | None = None
+    verdict: Verdict | None = None
     next_action: str | None = None
     because: list[Because] = []
     evidence: list[Evidence] = []
     clears_if: ClearsIf | None = None
+    inhibited_by: Id | None = None
+    """An open alert that says more: this one is recorded, and not delivered."""
     feeds: dict[str, str] = {}
     """Status of the feeds that the rule needs."""
     notes: list[str] = []
     """Doubts about the decision, in codes, e.g. `calendar_past_published_year`."""
     versions: Versions
     risk: Share | None = None
+    value_at_risk: Number | None = None
+    """The customer's yearly value times the risk, in currency units; None while one of them is not known."""
 
 
 class RiskReason(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +131,7 @@ class RiskReason(msgspec.Struct, frozen=True, kw_only=True):
 class RiskRecord(Decision, frozen=True, kw_only=True, tag="risk"):
     """The churn risk of a customer; keep the greatest `sequence`."""
 
+    customer_id: Id
     sequence: Sequence
     at_ms: EpochMs
     probability: Share | None = None
@@ -116,6 +146,7 @@ class RiskRecord(Decision, frozen=True, kw_only=True, tag="risk"):
 class LifecycleRecord(Decision, frozen=True, kw_only=True, tag="lifecycle"):
     """A customer moved to another stage."""
 
+    customer_id: Id
     sequence: Sequence
     at_ms: EpochMs
     stage: Stage
@@ -125,9 +156,21 @@ class LifecycleRecord(Decision, frozen=True, kw_only=True, tag="lifecycle"):
     cause: Id
 
 
+class ErasureRecord(Decision, frozen=True, kw_only=True, tag="erasure"):
+    """Proof that a customer was erased here: counts, and a keyed hash of the id; nothing that names the customer."""
+
+    customer_hash: Id
+    at_ms: EpochMs
+    alerts: Count
+    """Alerts whose records were taken out."""
+    examples: Count
+    """Pending training examples that were dropped."""
+
+
 class ExampleRecord(Decision, frozen=True, kw_only=True, tag="example"):
     """A matured training example: features frozen at `at_ms`, label known at `at_ms` + `horizon_ms`."""
 
+    customer_id: Id
     at_ms: EpochMs
     horizon_ms: HorizonMs
     churned: bool
@@ -141,7 +184,7 @@ class ExampleRecord(Decision, frozen=True, kw_only=True, tag="example"):
             raise ValueError(f"{len(self.names)} names and {len(self.features)} features: each has its own")
 
 
-AnyDecision = AlertRecord | RiskRecord | LifecycleRecord | ExampleRecord
+AnyDecision = AlertRecord | RiskRecord | LifecycleRecord | ExampleRecord | ErasureRecord
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 CODES: Final[Mapping[str, str]] = {
+    "alert_not_open": "an action on an alert that is over, or that only opens later",
+    "alert_unknown": "an action on an alert that the customer does not have",
     "bad_calendar": "opening hours or dates of a calendar that make no sense",
     "bad_document": "a published document that does not have its form",
     "bad_duration": "not an ISO 8601 duration, or one of the wrong sort",
@@ -20,6 +22,7 @@ CODES: Final[Mapping[str, str]] = {
     "bad_row": "a row of a file that cannot be taken apart into its columns",
     "bad_time": "no time, or one before 1970 or after 9999",
     "bad_utf8": "text that is not UTF-8",
+    "bad_version": "a rule with other content than its version had",
     "bad_watermark": "a watermark record whose time cannot be read",
     "bad_zone": "not the IANA name of a time zone",
     "control_type": "a control record from a source, which may not send any",

@@ -18,6 +18,7 @@ Priority = Literal["low", "normal", "high", "urgent"]
 Category = Literal["complaint", "question", "incident", "request", "other"]
 TicketStatus = Literal["open", "pending", "hold"]
 """`pending`: waiting for the customer."""
+Verdict = Literal["true_alarm", "false_alarm", "saved", "lost", "no_action"]
 Number = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 """Any finite number: one infinity or NaN would poison every sum that it enters."""
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -247,7 +248,7 @@ class AlertNoted(AlertAction, frozen=True, kw_only=True, tag="alert.noted"):
 class AlertJudged(AlertAction, frozen=True, kw_only=True, tag="alert.judged"):
     """Was the alert right, and did it help?"""
 
-    verdict: Literal["true_alarm", "false_alarm", "saved", "lost", "no_action"]
+    verdict: Verdict
 
 
 OrderEvent = OrderPlaced | OrderCorrected | OrderReturned | OrderCancelled

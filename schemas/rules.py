@@ -1,22 +1,15 @@
-"""The rules file as it is published: one document, validated, every default filled in that a reader needs.
+"""The rules file as it is published: one document, validated, every default filled in that a reader needs."""
 
-Durations stay ISO 8601 text (`schemas.instants.parse_duration`), so that the audit trail reads like the file.
-"""
-
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 
 from schemas.calendars import CalendarDocument
-from schemas.events import EpochMs, Id, Priority, Share
+from schemas.events import Id, Share
 from schemas.instants import exact_ms
+from schemas.rule_kinds import Rule, RuleId
 
 NO_TIME: Final = "PT0S"
-Severity = Literal["info", "warning", "high", "critical"]
-Mode = Literal["live", "shadow"]
-Stage = Literal["new", "active", "silent", "high_risk", "churned"]
-PauseStatus = Literal["pending", "hold"]
-AtLeastOne = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
 class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,7 +49,7 @@ class Lifecycle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     churned_after: str = "P180D"
     high_risk_above: Share = 0.8
     high_risk_clear: Share = 0.6
-    high_risk_rules: list[str] = []
+    high_risk_rules: list[RuleId] = []
 
 
 class Bands(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,104 +60,8 @@ class Bands(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     critical: Share = 0.85
 
 
-RuleId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^/#@\s]+$")]
-"""Names a rule in alerts (`id@version`) and in state; hence no `/`, `#`, `@` or blanks."""
-
-
-class RuleBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What every rule has."""
-
-    id: RuleId
-    version: Id
-    severity: Severity = "warning"
-    mode: Mode = "live"
-    needs: list[str] | None = None
-    """Feeds whose marks make the rule's `now`; None: those that deliver the types it names; empty: the greatest mark."""
-    tiers: list[str] | None = None
-    """Only customers of these tiers."""
-    stages: list[Stage] | None = None
-    """Only customers in these lifecycle stages."""
-    enabled_from_ms: EpochMs | None = None
-    """Openings before this instant are not made; None: from the rule's `now` when it first arrives."""
-    owner: list[str] = []
-    """First that exists: `customer.owner`, `team.NAME` (takes turns by hash), or a name."""
-    next_action: str | None = None
-
-    @property
-    def kind(self) -> str:
-        """The tag, like `absence`."""
-        return str(self.__struct_config__.tag)
-
-
-class AbsenceRule(RuleBase, frozen=True, kw_only=True, tag="absence"):
-    """None of `of` for `for` since the last of them; with `after`, since the first `after` that followed it."""
-
-    of: list[str]
-    for_: str = msgspec.field(name="for")
-    for_by_tier: dict[str, str] = {}
-    """Another `for` for these tiers."""
-    where: str | None = None
-    after: list[str] = []
-    where_after: str | None = None
-    restart: bool = False
-    """With `after`: the latest `after` starts the silence, not the earliest."""
-    calendar: str | None = None
-    min_count: AtLeastOne | None = None
-    max_count: AtLeastOne | None = None
-
-
-class SlaTarget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A promise and whom it is for; a field that is not set matches everything."""
-
-    priority: Priority | None = None
-    tier: str | None = None
-    category: str | None = None
-    team: str | None = None
-    target: str | None = None
-    workdays: AtLeastOne | None = None
-    """Instead of `target`: ends with the last open minute of the n-th working day."""
-    calendar: str | None = None
-    """None: around the clock."""
-
-
-class SlaRule(RuleBase, frozen=True, kw_only=True, tag="sla"):
-    """A ticket's clock reaches its target."""
-
-    clock: Literal["first_response", "resolution"]
-    until: Literal["resolved", "closed"] = "resolved"
-    """For `resolution`: which event it waits for."""
-    targets: list[SlaTarget]
-    """The first that matches; a ticket that none matches has no clock."""
-    warn_at: list[Share] = []
-    """Fractions of the target, ascending."""
-    pause_on: list[PauseStatus] = []
-    """The clock stands still while the ticket has one of these statuses."""
-
-
-class CountRule(RuleBase, frozen=True, kw_only=True, tag="count"):
-    """At least `at_least` matching events within a trailing window `(t - within, t]`."""
-
-    of: list[str]
-    where: str | None = None
-    at_least: AtLeastOne
-    within: str
-    cooldown: str | None = None
-
-
-class ScoreRule(RuleBase, frozen=True, kw_only=True, tag="score"):
-    """Churn probability above `above` for `dwell`."""
-
-    above: Share
-    clear_below: Share
-    dwell: str | None = None
-    cooldown: str | None = None
-
-
-Rule = AbsenceRule | SlaRule | CountRule | ScoreRule
-
-KINDS_BUILT: Final = ("absence", "count", "score", "sla")
-KINDS_PLANNED: Final = ("all", "any", "decline", "level", "renewal", "rhythm", "share")
-"""Known to the format, refused by name until a release builds them."""
+LocalDates = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+"""Local dates `[first, after last)`, as `2026-02-15/2026-02-24`."""
 
 
 class RuleSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -173,11 +70,15 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     version: Id
     tenant: Id
     time_zone: str = "UTC"
+    forget_after: str = "P400D"
+    """Alerts that were closed for so long are taken out of the topics and of the state."""
     churn: Churn | None = None
     """None: no model is trained, and rules alone decide."""
     feeds: dict[str, Feed] = msgspec.field(default_factory=lambda: dict(DEFAULT_FEEDS))
     lifecycle: Lifecycle = Lifecycle()
     bands: Bands = Bands()
+    freeze: list[LocalDates] = []
+    """A timer that is due inside is decided at the end; dates of `time_zone`."""
     teams: dict[str, list[str]] = {}
     calendars: dict[str, CalendarDocument] = {}
     rules: list[Rule] = []

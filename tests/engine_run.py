@@ -1,8 +1,10 @@
 """An engine under test: events and ticks in, alerts out as short words like `opened@90`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
+
+import msgspec
 
 from detectors.decisions import Decisions
 from detectors.engine import PartitionEngine
@@ -11,7 +13,8 @@ from schemas.control import FeedChanged, FeedStatus, RulesPublished, Tick
 from schemas.decisions import AlertRecord
 from schemas.events import ContactMade, CustomerUpdated, OrderPlaced, TicketOpened
 from schemas.instants import DAY_MS
-from schemas.rules import DEFAULT_FEEDS, AbsenceRule, Rule, RuleSet
+from schemas.rule_kinds import AbsenceRule, Rule
+from schemas.rules import DEFAULT_FEEDS, RuleSet
 
 _ids = count()
 
@@ -73,7 +76,10 @@ class EngineRun:
             self.publish(self.rules)
 
     def publish(self, rules: RuleSet, revision: int = 1) -> "EngineRun":
-        """Publish a rule set."""
+        """Publish a rule set; from the second revision on as a version of its own, and so are its rules."""
+        if revision > 1:
+            later = [msgspec.structs.replace(rule, version=f"{rule.version}.{revision}") for rule in rules.rules]
+            rules = msgspec.structs.replace(rules, version=f"{rules.version}.{revision}", rules=later)
         return self.feed(RulesPublished(at_ms=0, version=rules.version, revision=revision, document=rules))
 
     def feed(self, *records: Record) -> "EngineRun":
@@ -84,8 +90,16 @@ class EngineRun:
 
     @property
     def alerts(self) -> list[AlertRecord]:
-        """All alert records so far."""
-        return [alert for decided in self.decisions for alert in (*decided.alerts, *decided.shadow)]
+        """All records of customers' alerts so far."""
+        return [alert for alert in self._all_alerts() if alert.feed is None]
+
+    @property
+    def feed_alerts(self) -> list[AlertRecord]:
+        """All records of alerts about feeds so far."""
+        return [alert for alert in self._all_alerts() if alert.feed is not None]
+
+    def _all_alerts(self) -> Iterator[AlertRecord]:
+        return (alert for decided in self.decisions for alert in (*decided.alerts, *decided.shadow))
 
     @property
     def told(self) -> list[str]:

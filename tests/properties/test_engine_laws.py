@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.codec import Record, encode
 from schemas.events import AnyEvent
-from schemas.rules import AbsenceRule, CountRule
+from schemas.rule_kinds import AbsenceRule, CountRule
 
 DAYS = st.integers(0, 60)
 CUSTOMERS = st.sampled_from(["ann", "bob"])

@@ -10,7 +10,8 @@ from standing_run import churn_rules, examples, model
 from schemas.codec import Record, encode
 from schemas.events import ContractCancelled, LoginSucceeded
 from schemas.instants import DAY_MS
-from schemas.rules import CountRule, Lifecycle, ScoreRule
+from schemas.rule_kinds import CountRule, ScoreRule
+from schemas.rules import Lifecycle
 
 DAYS = st.floats(100, 220).map(lambda day: round(day, 2))
 CUSTOMERS = st.sampled_from(["ann", "bob"])

@@ -4,7 +4,7 @@ from engine_run import EngineRun, absence, complaint, contact, feed, order, rule
 
 from schemas.calendars import CalendarDocument
 from schemas.instants import DAY_MS, format_instant, parse_instant
-from schemas.rules import AbsenceRule
+from schemas.rule_kinds import AbsenceRule
 
 SILENT_90 = rule_set(absence(90))
 
@@ -110,7 +110,7 @@ def test_a_tier_may_have_a_duration_of_its_own() -> None:
 
 def test_becoming_a_customer_whom_the_rule_is_for_is_enough() -> None:
     vips = rule_set(absence(60, tiers=["vip"]))
-    assert told_by(vips, [order(0), tick(70), tier(71, "vip"), tick(72)]) == ["opened@60"]
+    assert told_by(vips, [order(0), tick(70), tier(71, "vip"), tick(72)]) == ["opened@71"]
 
 
 def test_calendar_months_keep_the_day_of_the_month() -> None:

@@ -3,7 +3,7 @@
 from engine_run import EngineRun, complaint, order, rule_set, tick, tier, told_by
 
 from schemas.codec import Record
-from schemas.rules import CountRule
+from schemas.rule_kinds import CountRule
 
 
 def burst(**fields: object) -> CountRule:

@@ -5,7 +5,7 @@ from engine_run import EngineRun, absence, complaint, contact, order, rule_set, 
 
 from schemas.codec import encode
 from schemas.control import FeedGap
-from schemas.events import CustomerErased, SourcePosition
+from schemas.events import SourcePosition
 
 SILENT_90 = rule_set(absence(90))
 
@@ -62,11 +62,10 @@ def test_a_type_that_is_not_known_is_a_dead_letter() -> None:
 
 
 def test_records_that_this_release_does_not_act_on_are_dead_letters() -> None:
-    erased = CustomerErased(id="e", customer_id="ann", at_ms=0)
     gap = FeedGap(at_ms=0, source="orders", from_ms=0, until_ms=1)
-    run = EngineRun(SILENT_90).feed(erased, gap)
+    run = EngineRun(SILENT_90).feed(gap)
     letters = [letter for decided in run.decisions for letter in decided.dead_letters]
-    assert [(letter.reason, letter.value) for letter in letters] == [("not_built", encode(erased)), ("not_built", encode(gap))]
+    assert [(letter.reason, letter.value) for letter in letters] == [("not_built", encode(gap))]
 
 
 def test_a_new_rule_does_not_dig_up_silences_that_were_over_before_it_came() -> None:
@@ -95,9 +94,9 @@ def test_a_rule_that_is_gone_expires_what_it_had_open() -> None:
 
 def test_a_moved_threshold_rearms_the_timers() -> None:
     run = EngineRun(SILENT_90).feed(order(0), tick(50))
-    run.publish(rule_set(absence(40, version="2"), version="2"), revision=2)
+    run.publish(rule_set(absence(40)), revision=2)
     assert run.told == ["opened@40"]
-    assert run.alerts[0].rule == "silent@2"
+    assert run.alerts[0].rule == "silent@1.2"
 
 
 def test_a_document_with_an_old_revision_is_ignored() -> None:

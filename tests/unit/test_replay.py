@@ -12,7 +12,8 @@ from engine_run import absence, complaint, order, rule_set, tick
 from schemas.codec import Record, encode
 from schemas.control import RulesPublished
 from schemas.instants import DAY_MS
-from schemas.rules import CountRule, RuleSet
+from schemas.rule_kinds import CountRule
+from schemas.rules import RuleSet
 from streams.replay import ReplayError, replay, replay_file
 
 SILENT_9 = rule_set(absence(9))

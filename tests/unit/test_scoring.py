@@ -10,7 +10,8 @@ from detectors.state import Customer
 from schemas.errors import ContractError
 from schemas.instants import DAY_MS
 from schemas.models import ModelDocument, ModelQuality
-from schemas.rules import Bands, Churn, RuleSet, Severity
+from schemas.rule_kinds import Severity
+from schemas.rules import Bands, Churn, RuleSet
 
 HORIZON_MS = 90 * DAY_MS
 QUALITY = ModelQuality(examples=5000, churned=2000, log_loss=0.4, base_log_loss=0.6, auc=0.8)

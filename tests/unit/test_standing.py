@@ -7,7 +7,8 @@ from standing_run import FIRST_REVIEW_MS, churn_rules, examples, model, risks, s
 from detectors.features import NAMES
 from schemas.codec import encode
 from schemas.instants import DAY_MS, WEEK_MS
-from schemas.rules import CountRule, Lifecycle, ScoreRule
+from schemas.rule_kinds import CountRule, ScoreRule
+from schemas.rules import Lifecycle
 
 
 def test_reviews_release_examples_one_horizon_later_however_the_clock_moves() -> None:

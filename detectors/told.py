@@ -1,0 +1,78 @@
+"""The records of an alert in the making: its slot is moved on, and numbered."""
+
+from typing import Final
+
+import msgspec
+
+from detectors.alert_state import AlertSlot
+from detectors.kinds import Kind
+from detectors.transition import Transition
+from schemas.decisions import AlertState
+from schemas.events import AlertEvent, Verdict
+
+OPEN_STATES: Final = frozenset({"opened", "escalated", "acked", "snoozed"})
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """One record of an alert, as far as its life knows it."""
+
+    kind: Kind
+    said: Transition
+    """With the state and the instant of this record."""
+    sequence: int
+    owner: str | None = None
+    """Assigned by somebody; None: as the rule says."""
+    ack_by_ms: int | None = None
+    snoozed_until_ms: int | None = None
+    by: str | None = None
+    note: str | None = None
+    verdict: Verdict | None = None
+
+
+def moved(kind: Kind, slot: AlertSlot, said: Transition, state: AlertState, at_ms: int, by: str | None = None) -> Told:
+    """The next record of an alert, which is in this state from now on."""
+    slot.state, slot.at_ms, slot.sequence = state, at_ms, slot.sequence + 1
+    set_wake(slot)
+    return Told(
+        kind=kind,
+        said=msgspec.structs.replace(said, state=state, at_ms=at_ms),
+        sequence=slot.sequence,
+        owner=slot.owner,
+        ack_by_ms=slot.ack_by_ms if state == "opened" else None,
+        snoozed_until_ms=slot.until_ms if state == "snoozed" else None,
+        by=by,
+    )
+
+
+def remarked(
+    kind: Kind, slot: AlertSlot, said: Transition, action: AlertEvent, note: str | None = None, verdict: Verdict | None = None
+) -> Told:
+    """The next record of an alert that stays as it is."""
+    slot.sequence += 1
+    state = "warned" if slot.state in {"held", "dropped"} else slot.state  # it was warned of, and its opening waits
+    return Told(
+        kind=kind,
+        said=msgspec.structs.replace(said, state=state, at_ms=action.at_ms),
+        sequence=slot.sequence,
+        owner=slot.owner,
+        ack_by_ms=slot.ack_by_ms if slot.state == "opened" else None,
+        snoozed_until_ms=slot.until_ms if slot.state == "snoozed" else None,
+        by=action.by,
+        note=note,
+        verdict=verdict,
+    )
+
+
+def set_wake(slot: AlertSlot) -> None:
+    """Note when something happens to the alert by itself."""
+    wakes = [slot.expires_ms] if slot.state in OPEN_STATES else []
+    if slot.state in {"held", "snoozed"}:
+        wakes.append(slot.until_ms)
+    if slot.state == "opened":
+        wakes.append(slot.ack_by_ms)
+    slot.wake_ms = min((wake for wake in wakes if wake is not None), default=None)
+
+
+def bare(slot: AlertSlot, at_ms: int) -> Transition:
+    """Of an alert that is over: what is still known."""
+    return Transition(state="expired", at_ms=at_ms, episode_start_ms=slot.episode_start_ms, due_ms=slot.due_ms)
