@@ -1,81 +1,12 @@
 """`sla`: clocks of tickets, on open hours, with pauses, warnings and second thoughts."""
 
-from itertools import count
-from typing import Any
-
 import pytest
 from engine_run import EngineRun, rule_set, tick
+from ticket_run import answered, clock_at, closed, opened, reopened, resolved, sla, ticket, told, updated
 
-from schemas.calendars import CalendarDocument
-from schemas.codec import Record
-from schemas.events import (
-    CustomerUpdated,
-    TicketClosed,
-    TicketOpened,
-    TicketReopened,
-    TicketReplied,
-    TicketResolved,
-    TicketUpdated,
-)
+from schemas.events import CustomerUpdated, TicketResolved
 from schemas.instants import DAY_MS, format_instant, parse_instant
-from schemas.rules import RuleSet, SlaRule, SlaTarget
-
-_ids = count()
-OFFICE = CalendarDocument(
-    time_zone="Asia/Shanghai",
-    weekly={day: ["09:00-12:00", "13:30-18:00"] for day in ("mon", "tue", "wed", "thu", "fri")},
-    holidays=["2026-02-17", "2026-02-18"],
-    make_up=["2026-02-14"],
-    expanded_until=2026,
-)
-BERLIN = CalendarDocument(time_zone="Europe/Berlin", weekly={day: ["00:00-24:00"] for day in ("sat", "sun", "mon")})
-
-
-def ticket(kind: Any, at: str, name: str = "T1", **fields: Any) -> Record:
-    """Something that happens to a ticket; the time is of Shanghai unless it says otherwise."""
-    at_ms = parse_instant(at if at.endswith("Z") else f"{at}:00+08:00")
-    record: Record = kind(id=f"e{next(_ids)}", customer_id="ann", at_ms=at_ms, ticket_id=name, **fields)
-    return record
-
-
-def opened(at: str, **fields: Any) -> Record:
-    return ticket(TicketOpened, at, **fields)
-
-
-def answered(at: str, **fields: Any) -> Record:
-    return ticket(TicketReplied, at, **{"by": "agent", **fields})
-
-
-def updated(at: str, **fields: Any) -> Record:
-    return ticket(TicketUpdated, at, **fields)
-
-
-def resolved(at: str) -> Record:
-    return ticket(TicketResolved, at)
-
-
-def closed(at: str) -> Record:
-    return ticket(TicketClosed, at)
-
-
-def reopened(at: str) -> Record:
-    return ticket(TicketReopened, at)
-
-
-def clock_at(at: str) -> Record:
-    return tick(parse_instant(f"{at}:00+08:00") / DAY_MS)
-
-
-def sla(*targets: SlaTarget, clock: Any = "first_response", **fields: Any) -> RuleSet:
-    rule = SlaRule(**{"id": "sla", "version": "1", "clock": clock, "targets": list(targets), **fields})
-    return rule_set(rule, calendars={"office": OFFICE, "berlin": BERLIN})
-
-
-def told(rules: RuleSet, *records: Record) -> list[str]:
-    """Transitions as `state[fraction] local time`."""
-    alerts = EngineRun(rules).feed(*records).alerts
-    return [f"{alert.state}{alert.fraction or ''} {format_instant(alert.at_ms + 8 * 3_600_000)[:16]}" for alert in alerts]
-
+from schemas.rule_kinds import SlaTarget
 
 REPLY_24H = sla(SlaTarget(target="PT24H"))
 REPLY_8H_OFFICE = sla(SlaTarget(target="PT8H", calendar="office"))
