@@ -23,13 +23,12 @@ from detectors.erasure import PREFIX as ERASED_PREFIX
 from detectors.erasure import Erased, hash_of
 from detectors.features import remember
 from detectors.feed_alerts import feed_alert
-from detectors.kinds import Kind
 from detectors.labels import drop_pending
 from detectors.marks import Marks
 from detectors.occurrence import Occurrence
 from detectors.pending import PREFIX as PENDING_PREFIX
 from detectors.pending import PendingExamples
-from detectors.publishing import GONE, check_versions, dropped_kinds, forget, openings_from
+from detectors.publishing import GONE, check_versions, dropped_kinds, forget, leave, openings_from
 from detectors.rules_compiled import CompiledRules
 from detectors.standing import Standing
 from detectors.state import Customer, Head
@@ -328,20 +327,21 @@ class PartitionEngine:
             return
         self._documents.take(document)
         if self._rules is not None and not isinstance(document, ModelPublished):
-            self._adopt(self._rules, dropped_kinds(before, self._rules), decisions)
+            self._adopt(self._rules, before, decisions)
             self._run_timers(decisions)
 
-    def _adopt(self, rules: CompiledRules, dropped: list[Kind], decisions: Decisions) -> None:
+    def _adopt(self, rules: CompiledRules, before: CompiledRules | None, decisions: Decisions) -> None:
         """Make all customers ready for a rule set."""
         if self._telling is None or self._standing is None or self._agenda is None:
             return
         self._head.enabled_from_ms = openings_from(self._head.enabled_from_ms, rules, self._marks)
-        keys = frozenset(kind.state_key for kind in rules.kinds)
+        dropped, keys = dropped_kinds(before, rules), frozenset(kind.state_key for kind in rules.kinds)
         self._timers.clear()
         for customer_id in self._customers.ids():
             customer = self._customers.change(customer_id)
             for kind in dropped:
                 self._telling.expire(customer, kind, self._marks.now_ms(kind.feeds) or 0, GONE)
+            leave(customer, before, self._marks)
             forget(customer, keys)
             for kind in rules.kinds:
                 kind.adopt(customer, self._marks.now_ms(kind.feeds))

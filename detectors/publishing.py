@@ -5,6 +5,7 @@ from typing import Any
 from detectors.kinds import Kind
 from detectors.marks import Marks
 from detectors.rules_compiled import CompiledRules
+from detectors.sla import SlaKind
 from detectors.state import Customer
 from schemas.decisions import Because
 from schemas.errors import ContractError
@@ -46,6 +47,13 @@ def dropped_kinds(before: CompiledRules | None, after: CompiledRules) -> list[Ki
     """The rules that are gone, or count something else from now on."""
     keys = frozenset(kind.state_key for kind in after.kinds)
     return [kind for kind in before.kinds if kind.state_key not in keys] if before is not None else []
+
+
+def leave(customer: Customer, before: CompiledRules | None, marks: Marks) -> None:
+    """What the clocks of tickets had used up under the rule set before stays used."""
+    for kind in before.kinds if before is not None else ():
+        if isinstance(kind, SlaKind):
+            kind.leave(customer, marks.now_ms(kind.feeds))
 
 
 def forget(customer: Customer, keys: frozenset[str]) -> None:

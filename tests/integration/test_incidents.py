@@ -18,7 +18,7 @@ from real_data import MAPPINGS, real_file
 from schemas.calendars import CalendarDocument
 from schemas.decisions import AlertRecord
 from schemas.instants import MINUTE_MS
-from schemas.rules import SlaRule, SlaTarget
+from schemas.rule_kinds import SlaRule, SlaTarget
 from streams.import_file import import_file
 from streams.replay import replay
 

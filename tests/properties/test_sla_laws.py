@@ -12,7 +12,7 @@ from detectors.tickets import Moment, take
 from schemas.calendars import CalendarDocument
 from schemas.events import TicketClosed, TicketEvent, TicketOpened, TicketReopened, TicketResolved, TicketUpdated
 from schemas.instants import DAY_MS, MINUTE_MS
-from schemas.rules import SlaRule, SlaTarget
+from schemas.rule_kinds import SlaRule, SlaTarget
 
 HOURS = ["00:00-00:40", "01:10-02:00", "05:00-05:30"]
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
