@@ -4,6 +4,7 @@ from typing import Literal
 
 from detectors.calendar_time import add_duration
 from detectors.calendars import Calendar
+from detectors.features import seen_at
 from detectors.kinds import Transition, state_key
 from detectors.occurrence import Occurrence
 from detectors.predicates import Predicate, event_types
@@ -64,8 +65,9 @@ class AbsenceKind:
         if event.type == "customer.updated":
             return []
         # Unknown counts as activity: better no alarm than a false one.
-        ends = event.type in self._of and (self._where is None or self._where.holds(event) is not False)
-        follows = event.type in self._after and (self._where_after is None or self._where_after.holds(event) is True)
+        features = seen_at(customer.features, event.at_ms)
+        ends = event.type in self._of and (self._where is None or self._where.holds(event, features) is not False)
+        follows = event.type in self._after and (self._where_after is None or self._where_after.holds(event, features) is True)
         if not ends and not follows:
             return []
         silence = customer.silences.setdefault(self.state_key, Silence())

@@ -1,7 +1,11 @@
 """`count`: so many matching events within a trailing window `(t - within, t]`."""
 
-from bisect import insort
+from bisect import bisect_right, insort
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Final
 
+from detectors.features import seen_at
 from detectors.kinds import Transition, state_key
 from detectors.occurrence import Occurrence
 from detectors.predicates import Predicate, event_types
@@ -10,6 +14,8 @@ from schemas.decisions import Because, ClearsIf
 from schemas.events import AnyEvent
 from schemas.instants import exact_ms
 from schemas.rule_kinds import CountRule
+
+_instant: Final = attrgetter("at_ms")
 
 
 class CountKind:
@@ -33,12 +39,14 @@ class CountKind:
 
     def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:
         """Count an event; an unknown predicate is no match."""
-        if self._where is not None and self._where.holds(event) is not True:
+        if self._where is not None and self._where.holds(event, seen_at(customer.features, event.at_ms)) is not True:
             return []
         burst = customer.bursts.setdefault(self.state_key, Burst())
         occurrence = Occurrence.of(event)
-        insort(burst.recent, occurrence, key=lambda known: known.at_ms)
-        completed = None if burst.episode_ms is not None else self._completed_by(burst, occurrence)
+        insort(burst.recent, occurrence, key=_instant)
+        completed = None
+        if burst.episode_ms is None:  # the first window that is full now that this event is there
+            completed = next((end for end in self._completing(burst) if end.at_ms >= occurrence.at_ms), None)
         found: list[Transition] = []
         if completed is not None:
             late = now_ms is not None and occurrence.at_ms < now_ms
@@ -52,24 +60,24 @@ class CountKind:
         if burst is None or burst.episode_ms is None:
             return None
         # An event at the very instant at which the oldest leaves keeps it open: that instant has to be over.
-        return self._empties_ms(burst) + 1
+        return self._empties_ms(burst, burst.episode_ms) + 1
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:
-        """Close an episode whose window has emptied."""
+    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the protocol's)
+        """Close an episode whose window has emptied; events ahead of the clock may have completed another one since."""
         burst = customer.bursts[self.state_key]
         found = self._close(burst, due_ms - 1)
-        self._forget(burst, now_ms)
+        later = next((end for end in self._completing(burst) if end.at_ms >= due_ms), None)
+        if later is not None:
+            found.append(self._opened(burst, later.at_ms, later.at_ms))
+        self._forget(burst, due_ms)
         return found
 
-    def _completed_by(self, burst: Burst, occurrence: Occurrence) -> Occurrence | None:
-        """The first event whose window holds enough, now that this one is there."""
+    def _completing(self, burst: Burst) -> Iterator[Occurrence]:
+        """The events whose windows hold enough, by time."""
         needed = self.rule.at_least
-        for i, end in enumerate(burst.recent):
-            if end.at_ms < occurrence.at_ms or i + 1 < needed:
-                continue
-            if end.at_ms - burst.recent[i + 1 - needed].at_ms < self._within_ms:
-                return end
-        return None
+        for first, end in zip(burst.recent, burst.recent[needed - 1 :], strict=False):
+            if end.at_ms - first.at_ms < self._within_ms:
+                yield end
 
     def _opened(self, burst: Burst, episode_ms: int, at_ms: int) -> Transition:
         burst.episode_ms = episode_ms
@@ -84,11 +92,18 @@ class CountKind:
                 Because(clause="within_ms", value=self._within_ms),
             ),
             evidence=tuple(one.evidence() for one in window[-self.rule.at_least :]),
-            clears_if=ClearsIf(code="window_empties", at_ms=self._empties_ms(burst)),
+            clears_if=ClearsIf(code="window_empties", at_ms=self._empties_ms(burst, episode_ms)),
         )
 
-    def _empties_ms(self, burst: Burst) -> int:
-        return burst.recent[-self.rule.at_least].at_ms + self._within_ms
+    def _empties_ms(self, burst: Burst, episode_ms: int) -> int:
+        """When the window, which was full at the episode's start, no longer is, by the events that are known."""
+        recent, needed = burst.recent, self.rule.at_least
+        place = bisect_right(recent, episode_ms, key=_instant)
+        empties_ms = recent[place - needed].at_ms + self._within_ms
+        while place < len(recent) and recent[place].at_ms <= empties_ms:
+            place += 1
+            empties_ms = recent[place - needed].at_ms + self._within_ms
+        return empties_ms
 
     def _close(self, burst: Burst, at_ms: int) -> list[Transition]:
         episode_ms = burst.episode_ms
@@ -105,5 +120,5 @@ class CountKind:
             return
         keep = self.rule.at_least
         horizon_ms = now_ms - self._within_ms
-        while len(burst.recent) > keep and burst.recent[0].at_ms <= horizon_ms:
+        while len(burst.recent) > keep and burst.recent[0].at_ms < horizon_ms:
             burst.recent.pop(0)

@@ -9,14 +9,29 @@ from detectors.calendars import AlwaysOpen, BusinessCalendar
 from detectors.composite import CompositeKind
 from detectors.count import CountKind
 from detectors.kinds import Kind
+from detectors.level import LevelKind
 from detectors.predicates import event_types
+from detectors.renewal import RenewalKind
+from detectors.rhythm import RhythmKind
 from detectors.score import ScoreKind
 from detectors.sla import SlaKind
 from detectors.sla_clock import Target
 from schemas.calendars import CalendarDocument
 from schemas.errors import ContractError
 from schemas.instants import exact_ms
-from schemas.rule_kinds import AbsenceRule, AllRule, AnyRule, CountRule, Rule, ScoreRule, SlaRule, SlaTarget
+from schemas.rule_kinds import (
+    AbsenceRule,
+    AllRule,
+    AnyRule,
+    CountRule,
+    LevelRule,
+    RenewalRule,
+    RhythmRule,
+    Rule,
+    ScoreRule,
+    SlaRule,
+    SlaTarget,
+)
 from schemas.rules import RuleSet
 
 
@@ -94,13 +109,19 @@ class CompiledRules:
             raise ContractError("bad_document", f"it is made of {missing[0]!r}, which is not a rule of this set")
         return [self._rules[part] for part in parts]
 
-    def _built(self, rule: Rule) -> Kind:
+    def _built(self, rule: Rule) -> Kind:  # noqa: PLR0911  (one return a kind)
         match rule:
             case AbsenceRule():
                 feeds = self.feeds_of(rule, event_types([*rule.of, *rule.after]))
                 return AbsenceKind(rule, feeds, self.rule_set.time_zone, self._calendar(rule.calendar))
             case CountRule():
                 return CountKind(rule, self.feeds_of(rule, event_types(rule.of)))
+            case LevelRule():
+                return LevelKind(rule, self.feeds_of(rule, event_types(rule.of)))
+            case RenewalRule():
+                return RenewalKind(rule, self.feeds_of(rule, event_types(["contract.*"])))
+            case RhythmRule():
+                return RhythmKind(rule, self.feeds_of(rule, event_types(rule.of)))
             case ScoreRule():
                 return ScoreKind(rule, self.feeds if rule.needs is None else self.feeds_of(rule, frozenset()))
             case SlaRule():
