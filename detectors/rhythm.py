@@ -5,7 +5,6 @@ from fractions import Fraction
 from operator import attrgetter
 from typing import Final, Literal
 
-from detectors.calendar_time import add_duration
 from detectors.features import seen_at
 from detectors.kinds import Transition, state_key
 from detectors.occurrence import Occurrence
@@ -14,7 +13,7 @@ from detectors.rhythm_state import Beat, Course, Lull, Rhythm
 from detectors.state import Customer
 from schemas.decisions import Because, ClearsIf
 from schemas.events import AnyEvent
-from schemas.instants import MAX_INSTANT_MS, parse_duration
+from schemas.instants import MAX_INSTANT_MS, exact_ms
 from schemas.rule_kinds import RhythmRule
 
 _by_time: Final = attrgetter("at_ms")
@@ -30,21 +29,19 @@ class RhythmKind:
     Args:
         rule: valid.
         feeds: whose marks make its now.
-        time_zone: of the tenant, for a `min_gap` of calendar months.
 
     Raises:
-        ContractError: a duration or predicate that is none.
+        ContractError: a duration or predicate that is none, or a duration of months.
     """
 
-    def __init__(self, rule: RhythmRule, feeds: tuple[str, ...], time_zone: str) -> None:
+    def __init__(self, rule: RhythmRule, feeds: tuple[str, ...]) -> None:
         self.rule = rule
         self.feeds = feeds
         self.types = event_types(rule.of)
         self.state_key = state_key(rule, rule.of, rule.where)
         self._where = Predicate(rule.where) if rule.where is not None else None
         self._times = Fraction(str(rule.times))  # as it is written: 1.1 times 10 days are 11 days, to the millisecond
-        self._min_gap = parse_duration(rule.min_gap) if rule.min_gap is not None else None
-        self._time_zone = time_zone
+        self._min_gap_ms = exact_ms(rule.min_gap) if rule.min_gap is not None else 0
 
     def adopt(self, customer: Customer, now_ms: int | None) -> None:  # noqa: ARG002  (the protocol's)
         """Start from the last event, which is always remembered; which gaps came before it is not known."""
@@ -99,9 +96,8 @@ class RhythmKind:
         start, pace = course.start, course.pace
         if start is None or pace.gaps < 1 or pace.count < self.rule.min_count:
             return None
-        due_ms = start.at_ms + -(-self._times.numerator * pace.span_ms // (self._times.denominator * pace.gaps))
-        if self._min_gap is not None:
-            due_ms = max(due_ms, add_duration(start.at_ms, self._min_gap, self._time_zone))
+        own_ms = -(-self._times.numerator * pace.span_ms // (self._times.denominator * pace.gaps))  # rounded up
+        due_ms = start.at_ms + max(own_ms, self._min_gap_ms)
         return due_ms if due_ms <= MAX_INSTANT_MS else None
 
     def _arrived(self, rhythm: Rhythm, beat: Beat, now_ms: int | None) -> list[Transition]:
