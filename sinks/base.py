@@ -1,11 +1,22 @@
 """What a sink is: a place that decisions are told to, as often as the log repeats itself."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.decisions import AlertRecord, LifecycleRecord, RiskRecord
 
-Delivery = AlertRecord | RiskRecord | LifecycleRecord
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """An alert was taken out of the topics because it is long over, or everything of a customer who was erased."""
+
+    customer_id: str
+    alert_id: str | None = None
+    """None: everything."""
+
+
+Delivery = AlertRecord | RiskRecord | LifecycleRecord | Forgotten
 
 
 class SinkError(Exception):
@@ -27,14 +38,15 @@ class Sink(Protocol):
     """Idempotent: the same records once more, or older ones after newer ones, change nothing.
 
     A record is older than another if its `sequence` is smaller, among the transitions of one alert, the risks of one
-    customer, or the stages of one customer.
+    customer, or the stages of one customer. What is forgotten comes after all records about it, or together with them
+    once more.
     """
 
     name: str
     """In logs and metrics."""
 
     async def deliver(self, records: Sequence[Delivery]) -> None:
-        """Take a batch, in any order; when it returns, the records are where the sink keeps them.
+        """Take a batch; when it returns, the records are where the sink keeps them.
 
         Raises:
             SinkError: some were not taken.

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from sinks.base import Delivery
-from sinks.profiles import OPEN_ALERTS, Change, change_of
+from sinks.profiles import OPEN_ALERTS, Change, Removal, change_of
 
 
 class MemorySink:
@@ -18,8 +18,13 @@ class MemorySink:
     async def deliver(self, records: Sequence[Delivery]) -> None:
         """Never fails."""
         for record in records:
-            change = change_of(record)
-            _apply(change, self.profiles[change.customer_id])
+            match change_of(record):
+                case Change() as change:
+                    _apply(change, self.profiles[change.customer_id])
+                case Removal() as removal:
+                    _remove(removal, self.profiles)
+                case None:
+                    pass
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -36,3 +41,14 @@ def _apply(change: Change, profile: dict[str, str]) -> None:
     if change.counts:
         grown = len(profile) - before
         profile[OPEN_ALERTS] = str(int(profile.get(OPEN_ALERTS, "0")) + grown)
+
+
+def _remove(removal: Removal, profiles: dict[str, dict[str, str]]) -> None:
+    profile = profiles.get(removal.customer_id, {})
+    if removal.alert is not None:
+        alert, sequence = removal.alert
+        profile.pop(sequence, None)
+        if profile.pop(alert, None) is not None:
+            profile[OPEN_ALERTS] = str(int(profile[OPEN_ALERTS]) - 1)
+    if removal.alert is None or profile == {OPEN_ALERTS: "0"}:
+        profiles.pop(removal.customer_id, None)

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from schemas.decisions import CLOSED_STATES, AlertRecord, LifecycleRecord, RiskRecord
-from sinks.base import Delivery
+from sinks.base import Delivery, Forgotten
 
 OPEN_ALERTS: Final = "open_alerts"
 """The field that counts the fields `alert:<alert_id>`."""
@@ -29,20 +29,37 @@ class Change:
     """The fields written and removed are alerts, and counted."""
 
 
-def change_of(record: Delivery) -> Change:
-    """The change that a record makes."""
-    if isinstance(record, AlertRecord):
-        return _alert(record)
-    if isinstance(record, RiskRecord):
-        return _risk(record)
-    return _lifecycle(record)
+@dataclass(frozen=True)
+class Removal:
+    """What is taken out of a profile; one that holds nothing more goes as a whole."""
+
+    customer_id: str
+    alert: tuple[str, str] | None
+    """The fields of an alert: the alert itself, which is counted if it is there, and its sequence. None: everything."""
 
 
-def _alert(record: AlertRecord) -> Change:
-    name, sequence = f"alert:{record.alert_id}", f"sequence:alert:{record.alert_id}"
+def change_of(record: Delivery) -> Change | Removal | None:
+    """The change that a record makes; None: it is about no customer."""
+    match record:
+        case AlertRecord():
+            return None if record.customer_id is None else _alert(record, record.customer_id)
+        case RiskRecord():
+            return _risk(record)
+        case LifecycleRecord():
+            return _lifecycle(record)
+        case Forgotten():
+            return Removal(record.customer_id, None if record.alert_id is None else _alert_fields(record.alert_id))
+
+
+def _alert_fields(alert_id: str) -> tuple[str, str]:
+    return f"alert:{alert_id}", f"sequence:alert:{alert_id}"
+
+
+def _alert(record: AlertRecord, customer_id: str) -> Change:
+    name, sequence = _alert_fields(record.alert_id)
     if record.state in CLOSED_STATES:
-        return Change(record.customer_id, sequence, record.sequence, {}, (name,), counts=True)
-    return Change(record.customer_id, sequence, record.sequence, {name: _json(record)}, counts=True)
+        return Change(customer_id, sequence, record.sequence, {}, (name,), counts=True)
+    return Change(customer_id, sequence, record.sequence, {name: _json(record)}, counts=True)
 
 
 def _risk(record: RiskRecord) -> Change:

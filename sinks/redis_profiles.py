@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from sinks.base import Delivery, SinkError
-from sinks.profiles import OPEN_ALERTS, Change, change_of
+from sinks.profiles import OPEN_ALERTS, Change, Removal, change_of
 
 _KEY: Final = "churn:profile"
 _RECORDS_AT_ONCE: Final = 1_000
@@ -36,6 +36,21 @@ end
 return 1
 """
 
+# ARGV: the counter; and of an alert its field and that of its sequence, without which everything goes.
+_REMOVE: Final = """
+redis.call('HLEN', KEYS[1])  -- refuses what is no hash, and so not ours to delete
+if #ARGV > 1 then
+  redis.call('HDEL', KEYS[1], ARGV[3])
+  if redis.call('HDEL', KEYS[1], ARGV[2]) == 1 then
+    redis.call('HINCRBY', KEYS[1], ARGV[1], -1)
+  end
+  if redis.call('HLEN', KEYS[1]) > 1 or redis.call('HGET', KEYS[1], ARGV[1]) ~= '0' then
+    return 0
+  end
+end
+return redis.call('DEL', KEYS[1])
+"""
+
 
 class RedisProfiles:
     """Writes the profile of a customer as the hash `churn:profile:<customer>`, or `churn:profile:<tenant>:<customer>`."""
@@ -46,6 +61,7 @@ class RedisProfiles:
         self._prefix = f"{_KEY}:{tenant}:" if tenant else f"{_KEY}:"
         self._client = Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
         self._apply: Any = self._client.register_script(_APPLY)
+        self._remove: Any = self._client.register_script(_REMOVE)
 
     def key(self, customer_id: str) -> str:
         """Of the customer's hash."""
@@ -58,24 +74,31 @@ class RedisProfiles:
             SinkError: Redis is down, full or starting, and the batch may be sent again; or a customer's key holds
                 something else than a hash.
         """
-        refused: list[int] = []
-        for first in range(0, len(records), _RECORDS_AT_ONCE):
-            results = await self._write([change_of(record) for record in records[first : first + _RECORDS_AT_ONCE]])
-            refused += [first + index for index, result in enumerate(results) if isinstance(result, ResponseError)]
+        refused: dict[int, str] = {}
+        changes = [(index, change) for index, record in enumerate(records) if (change := change_of(record)) is not None]
+        for first in range(0, len(changes), _RECORDS_AT_ONCE):
+            some = changes[first : first + _RECORDS_AT_ONCE]
+            results = await self._write([change for _, change in some])
+            for (index, change), result in zip(some, results, strict=True):
+                if isinstance(result, ResponseError):
+                    refused[index] = change.customer_id
         if refused:
-            customers = sorted({records[index].customer_id for index in refused})
-            raise SinkError(f"the keys of these customers hold no hash: {customers[:5]}", retryable=False, refused=refused)
+            customers = sorted(set(refused.values()))
+            raise SinkError(
+                f"the keys of these customers hold no hash: {customers[:5]}", retryable=False, refused=tuple(refused)
+            )
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _write(self, changes: Sequence[Change]) -> list[Any]:
+    async def _write(self, changes: Sequence[Change | Removal]) -> list[Any]:
         """The results, of which only an answer of Redis about one key may be an error."""
         try:
             async with self._client.pipeline(transaction=False) as pipe:
                 for change in changes:
-                    await self._apply(keys=[self.key(change.customer_id)], args=_arguments(change), client=pipe)
+                    script = self._apply if isinstance(change, Change) else self._remove
+                    await script(keys=[self.key(change.customer_id)], args=_arguments(change), client=pipe)
                 results: list[Any] = await pipe.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
             raise SinkError(f"Redis does not answer: {error!r}", retryable=True) from error
@@ -85,7 +108,9 @@ class RedisProfiles:
         return results
 
 
-def _arguments(change: Change) -> list[str | int]:
+def _arguments(change: Change | Removal) -> list[str | int]:
+    if isinstance(change, Removal):
+        return [OPEN_ALERTS, *(change.alert or ())]
     counter = OPEN_ALERTS if change.counts else ""
     fields = itertools.chain.from_iterable(change.fields.items())
     return [change.sequence_field, change.sequence, counter, len(change.removed), *change.removed, *fields]

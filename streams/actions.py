@@ -7,8 +7,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from detectors.told import OPEN_STATES
 from schemas.codec import convert_record, encode
-from schemas.decisions import CLOSED_STATES
 from schemas.events import AnyEvent, Verdict
 from schemas.instants import format_instant
 from streams.alert_lookup import in_topics
@@ -22,9 +22,9 @@ from streams.wallclock import now_ms
 NAMESPACE: Final = uuid.UUID("4b1f6c0e-7a0d-5d52-9f0b-1c0f3f6d2a77")
 """Of the ids of actions."""
 _OF_OPEN_ALERTS: Final = frozenset({"alert.acked", "alert.snoozed", "alert.assigned"})
-"""What makes no sense once the alert is closed; a remark or a verdict does."""
+"""What makes no sense before an alert is open and after; a remark or a verdict does."""
 
-_STILL: Final = "only `note` and `judge` are for closed alerts"
+_STILL: Final = "only `note` and `judge` are for alerts that are not open"
 
 
 class ActionRefused(RuntimeError):  # noqa: N818 - what became of the action
@@ -100,7 +100,7 @@ class Desk:
         alert = in_topics(self._settings, alert_id, ("alerts",))[-1]
         if alert.customer_id is None:
             raise ActionRefused(f"alert {alert.alert_id} is about the feed {alert.feed}: it closes when the feed is live again")
-        if event_type in _OF_OPEN_ALERTS and alert.state in CLOSED_STATES:
+        if event_type in _OF_OPEN_ALERTS and alert.state not in OPEN_STATES:
             raise ActionRefused(f"alert {alert.alert_id} is {alert.state} since {format_instant(alert.at_ms)}: {_STILL}")
         about = {"customer_id": alert.customer_id, "alert_id": alert.alert_id, "by": self._by}
         return self._send({"type": event_type, **about, **fields})

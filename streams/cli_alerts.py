@@ -16,9 +16,10 @@ By = Annotated[str, typer.Option(help="Who does it.", envvar="USER")]
 Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
 
 NOT_ERASED: Final = (
-    "Erasing takes the customer out of the state, of alerts, risks and stages, and of the profiles in Redis, and keeps "
-    "older events from bringing the customer back. It does not reach the raw events in the log and in the source topics, "
-    "nor dead letters: those go with the retention of their topics."
+    "Erasing takes the customer out of the state, of alerts, risks and stages, and of the profiles in Redis; older events "
+    "do not bring the customer back, and churn.erasures keeps the proof. It does not reach what is only kept for a time: "
+    "events in the log and in the source topics, dead letters, alerts in shadow mode, matured training examples. They go "
+    "with the retention of their topics."
 )
 
 

@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.decisions import AlertRecord
-from schemas.instants import format_instant
-from streams.words import said
+from streams.words import minute, said
 
 _SHOWN_STATES: Final = frozenset({"warned", "opened", "resolved", "retracted"})
 _COLOURS: Final = {"warned": "yellow", "opened": "bold red", "resolved": "green", "retracted": "cyan"}
@@ -37,10 +36,8 @@ class Screen:
         if self.live is not None:
             self.alerts.append(alert)
         elif alert.state == "opened":
-            when, rule = _minute(alert.at_ms), alert.rule.rpartition("@")[0]
-            self.console.print(
-                f"{when}  {alert.customer_id}  {rule}: {said(alert)}", markup=False, highlight=False, soft_wrap=True
-            )
+            when, rule = minute(alert.at_ms), alert.rule.rpartition("@")[0]
+            self.console.print(f"{when}  {_whom(alert)}  {rule}: {said(alert)}", markup=False, highlight=False, soft_wrap=True)
 
     def progress(self, head: str) -> None:
         """How far it is."""
@@ -59,7 +56,7 @@ class Screen:
         table.add_column("because", ratio=1, no_wrap=True, overflow="ellipsis")
         for alert in self.alerts:
             state = Text(alert.state, style=_COLOURS[alert.state])
-            table.add_row(_minute(alert.at_ms), alert.customer_id, alert.rule.rpartition("@")[0], state, Text(said(alert)))
+            table.add_row(minute(alert.at_ms), _whom(alert), alert.rule.rpartition("@")[0], state, Text(said(alert)))
         return Group(Text(self.head, style="bold"), table)
 
 
@@ -76,5 +73,5 @@ def screen() -> Iterator[Screen]:
         yield shown
 
 
-def _minute(at_ms: int) -> str:
-    return format_instant(at_ms - at_ms % 60_000).removesuffix(":00Z").replace("T", " ")
+def _whom(alert: AlertRecord) -> str:
+    return alert.customer_id or f"feed {alert.feed}"

@@ -11,12 +11,13 @@ from aiokafka.structs import ConsumerRecord
 from faust import App
 
 from schemas.codec import decode_decision
-from schemas.decisions import DeadLetter, ExampleRecord
+from schemas.decisions import AlertRecord, DeadLetter, LifecycleRecord, RiskRecord
 from schemas.errors import ContractError
-from sinks.base import Delivery, Sink, SinkError
+from sinks.base import Delivery, Forgotten, Sink, SinkError
 from sinks.redis_profiles import RedisProfiles
 from streams.apps import add_agent, add_work, make_app
 from streams.dead_letters import dead_letter_row
+from streams.decision_rows import CUSTOMER_HEADER
 from streams.log_writer import LogWriter
 from streams.settings import Settings, Topic, variable
 from streams.transactions import Place
@@ -98,7 +99,7 @@ class Deliver:
         sink = self._sink
         if sink is None:
             return
-        items, letters = _decoded(chunks)
+        items, letters = _decoded(self._settings, chunks)
         refused = await self._deliver(sink, items, chunks[0].generation)
         if refused is None:
             return
@@ -149,28 +150,36 @@ class Deliver:
             await asyncio.wait_for(self._leaving.wait(), delay_ms / 1000)
 
 
-def _decoded(chunks: list[Chunk]) -> tuple[list[_Item], list[DeadLetter]]:
+def _decoded(settings: Settings, chunks: list[Chunk]) -> tuple[list[_Item], list[DeadLetter]]:
     items: list[_Item] = []
     letters: list[DeadLetter] = []
     for chunk in chunks:
         for record in chunk.records:
-            if record.value is None:  # a tombstone: forgotten in the topic, and long closed in the profile
-                continue
             try:
-                decision = decode_decision(record.value)
+                decision = _forgotten(settings, record) if record.value is None else decode_decision(record.value)
             except ContractError as error:
                 letters.append(_letter(record, error.code, error.message))
                 continue
-            if isinstance(decision, ExampleRecord):
-                letters.append(_letter(record, "unexpected_type", f"the topic {record.topic} does not carry examples"))
-            else:
+            if isinstance(decision, AlertRecord | RiskRecord | LifecycleRecord | Forgotten):
                 items.append(_Item(record, decision))
+            elif decision is not None:
+                message = f"the topic {record.topic} does not carry records of the type {decision.__struct_config__.tag}"
+                letters.append(_letter(record, "unexpected_type", message))
     return items, letters
+
+
+def _forgotten(settings: Settings, record: ConsumerRecord) -> Forgotten | None:
+    """What a record without a value says; None where it is about no customer."""
+    key = (record.key or b"").decode(errors="replace")
+    if record.topic != settings.topic("alerts"):
+        return Forgotten(key) if key else None
+    customer = dict(record.headers).get(CUSTOMER_HEADER)
+    return None if customer is None else Forgotten(customer.decode(errors="replace"), key)
 
 
 def _letter(record: ConsumerRecord, reason: str, message: str) -> DeadLetter:
     return DeadLetter(
-        value=record.value,
+        value=record.value or b"",
         reason=reason,
         message=message,
         stage="deliver",

@@ -47,7 +47,7 @@ def hits(opened: Iterable[AlertRecord], left_ms: Mapping[str, int]) -> Hits:
     """
     alerts, true_alerts, noticed = 0, 0, set[str]()
     for alert in opened:
-        if alert.kind not in FORETELLING_KINDS:
+        if alert.kind not in FORETELLING_KINDS or alert.customer_id is None:
             continue
         alerts += 1
         end_ms = left_ms.get(alert.customer_id)

@@ -30,7 +30,7 @@ from schemas.rule_kinds import (
     SlaRule,
 )
 from schemas.rules import RuleSet
-from streams.rules_command import KEY
+from streams.rules_trail import KEY
 from streams.settings import Settings
 from streams.sources import SourcesError, load_sources
 from streams.topic_tail import read_to_end, reader
@@ -64,7 +64,7 @@ def examine(settings: Settings) -> list[Finding]:
         return [*findings, *(Finding("sources", good=False, says=line) for line in str(fault).splitlines())]
     findings += _topics(settings, sources)
     if all(finding.good for finding in findings if finding.check == "topics"):
-        findings += _rules_and_retention(settings)
+        findings += [*_rules_and_retention(settings), *_erasures(settings)]
     return findings
 
 
@@ -141,6 +141,23 @@ def _rules_and_retention(settings: Settings) -> Iterator[Finding]:
         yield Finding("retention", good=False, says=says)
     else:
         yield Finding("retention", good=True, says=f"{topic} keeps records {kept}; {format_duration(needed_ms)} are needed")
+
+
+def _erasures(settings: Settings) -> Iterator[Finding]:
+    """Only once somebody was erased: until then the log may well be kept for ever."""
+    erased = asyncio.run(_erased(settings))
+    if erased and _retention_ms(settings) < 0:
+        says = (
+            f"{erased} customers were erased, and {settings.topic('events')} never expires: what they did stays there. "
+            "Set its retention.ms to as long as you may keep it, and no shorter than the rules need"
+        )
+        yield Finding("erasures", good=False, says=says)
+
+
+async def _erased(settings: Settings) -> int:
+    async with reader(settings) as consumer:
+        records = await read_to_end(consumer, TopicPartition(settings.topic("erasures"), 0))
+    return len({record.key for record in records})
 
 
 async def _rules_in_force(settings: Settings) -> RuleSet | None:

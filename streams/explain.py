@@ -83,9 +83,12 @@ class Explanation:
         yield "state", f"{last.state} since {minute(last.at_ms)}"
         yield "episode", f"from {minute(opening.episode_start_ms)}, due {minute(opening.due_ms)} (all times are UTC)"
         yield from (("owner", last.owner), ("next action", last.next_action))
-        yield "answer by", minute(last.ack_by_ms) if last.ack_by_ms is not None else None
+        yield (
+            "answer by",
+            next((minute(record.ack_by_ms) for record in self.records[::-1] if record.ack_by_ms is not None), None),
+        )
         yield "put off", f"until {minute(last.snoozed_until_ms)}" if last.snoozed_until_ms is not None else None
-        yield "inhibited", f"by {last.inhibited_by}: not delivered" if last.inhibited_by else None
+        yield "inhibited", f"by alert {last.inhibited_by}: not delivered" if last.inhibited_by else None
         yield "risk", f"{last.risk:.0%}{_value_at_risk(last)}" if last.risk is not None else None
         yield "decided by", _versions(opening)
         yield "feeds", ", ".join(f"{feed} {status}" for feed, status in opening.feeds.items())

@@ -34,6 +34,8 @@ MetricName = Literal[
     "churn_lost_partitions_total",
     "churn_seeks_back_total",
     "churn_alerts_total",
+    "churn_alert_verdicts_total",
+    "churn_erasures_total",
     "churn_ticks_total",
     "churn_documents_published_total",
     "churn_feed_mark_lag_seconds",
@@ -72,6 +74,10 @@ METRICS: Final[Mapping[MetricName, Form]] = {
     "churn_lost_partitions_total": Form("counter", (), "Partitions that another process took, or whose commit failed."),
     "churn_seeks_back_total": Form("counter", (), "Times that detect went back for records it had not seen."),
     "churn_alerts_total": Form("counter", ("rule", "state"), "Transitions of alerts that were committed."),
+    "churn_alert_verdicts_total": Form(
+        "counter", ("rule", "verdict"), "Judgements of people; true_alarm and saved over all of them is a rule's precision."
+    ),
+    "churn_erasures_total": Form("counter", (), "Customers who were erased."),
     "churn_ticks_total": Form("counter", (), "Ticks written by the clock."),
     "churn_documents_published_total": Form("counter", (), "Rule sets, calendars and models copied into the log."),
     "churn_feed_mark_lag_seconds": Form("gauge", ("feed",), "How far the mark of a feed is behind the last tick."),
@@ -203,13 +209,21 @@ def _detect(detector: "Detector") -> Iterator[Sample]:
     yield Sample("churn_restored_records_total", (), counters.restored_records)
     yield Sample("churn_lost_partitions_total", (), counters.lost_partitions)
     yield Sample("churn_seeks_back_total", (), counters.seeks_back)
-    by_rule: dict[tuple[str, str], int] = {}
-    for (rule, state), count in dict(counters.alerts).items():
-        labels = (rule.partition("@")[0], state)  # the versions of a rule are one line in a chart
-        by_rule[labels] = by_rule.get(labels, 0) + count
-    for labels, count in by_rule.items():
+    for labels, count in _by_rule(counters.alerts).items():
         yield Sample("churn_alerts_total", labels, count)
+    for labels, count in _by_rule(counters.verdicts).items():
+        yield Sample("churn_alert_verdicts_total", labels, count)
+    yield Sample("churn_erasures_total", (), counters.erasures)
     yield from _dead_letters("detect", counters.dead_letters)
+
+
+def _by_rule(counts: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+    """The versions of a rule together: they are one line in a chart."""
+    by_rule: dict[tuple[str, str], int] = {}
+    for (rule, what), count in dict(counts).items():
+        labels = (rule.partition("@")[0], what)
+        by_rule[labels] = by_rule.get(labels, 0) + count
+    return by_rule
 
 
 def _clock(clock: "Clock") -> Iterator[Sample]:

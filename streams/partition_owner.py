@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,8 +11,8 @@ import structlog
 from faust.types import TP
 
 from detectors.decisions import Decisions
-from schemas.codec import encode
-from streams.dead_letters import dead_letter_row
+from schemas.decisions import AlertRecord
+from streams.decision_rows import decision_rows
 from streams.restore import NewEngine, first_offset, restore
 from streams.settings import Settings
 from streams.transactions import PartitionWriter, Place, Row
@@ -36,9 +35,26 @@ class DetectCounters:
     seeks_back: int = 0
     lost_partitions: int = 0
     alerts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By rule and state."""
+    """By rule and state; what leaves the state as it was, like a remark, is no transition."""
+    verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By rule and verdict."""
+    erasures: int = 0
     dead_letters: Counter[str] = field(default_factory=Counter)
     """By reason."""
+
+    def count(self, decisions: Decisions) -> None:
+        """What was committed."""
+        told = [*decisions.alerts, *decisions.shadow]
+        self.alerts.update((alert.rule, alert.state) for alert in decisions.alerts if not _is_remark(alert))
+        self.verdicts.update((alert.rule, alert.verdict) for alert in told if alert.verdict is not None)
+        self.erasures += len(decisions.erasures)
+        self.dead_letters.update(letter.reason for letter in decisions.dead_letters)
+
+
+def _is_remark(alert: AlertRecord) -> bool:
+    """Whether somebody only said something about an alert, or gave it away, and its state stays."""
+    said = alert.note is not None or alert.verdict is not None
+    return said or (alert.by is not None and alert.state not in {"acked", "snoozed"})
 
 
 class PartitionOwner:
@@ -129,12 +145,13 @@ class PartitionOwner:
         return max(0.0, self._committed_s + self._settings.min_transaction_gap_ms / 1000 - time.monotonic())
 
     async def _work(self) -> None:
-        decisions, generation = Decisions(), None
+        decided: list[Decisions] = []
+        generation = None
         applied = 0
         while self._chunks and applied < self._settings.max_batch_records:
             chunk = self._chunks.popleft()
             before = self.next_offset
-            follows = self._apply(chunk, decisions)
+            follows = self._apply(chunk, decided)
             self._consumer.release(chunk)
             applied, generation = applied + self.next_offset - before, chunk.generation
             if not follows:
@@ -142,11 +159,11 @@ class PartitionOwner:
                 break
         self._counters.records += applied
         self._position_is_ahead |= applied > 0
-        await self._commit(decisions)
+        await self._commit(decided)
         if generation is not None:
             self._consumer.done(self.tp, self.next_offset, generation)  # for tools that look at the lag
 
-    def _apply(self, chunk: Chunk, decisions: Decisions) -> bool:
+    def _apply(self, chunk: Chunk, decided: list[Decisions]) -> bool:
         """Apply the records that follow the position; false if one does not, because those between are missing."""
         engine = self._engine
         for record in chunk.records:
@@ -155,7 +172,7 @@ class PartitionOwner:
             if record.offset > self.next_offset:
                 return False
             if more := engine.apply_bytes(record.offset, record.value):
-                _add(decisions, more)
+                decided.append(more)
             self.next_offset = record.offset + 1
         return True
 
@@ -171,8 +188,8 @@ class PartitionOwner:
         self.next_offset = first_offset(self._settings, self.partition, self.next_offset, begin)
         await self._consumer.read_from(self.tp, self.next_offset)
 
-    async def _commit(self, decisions: Decisions) -> None:
-        rows = _rows(self._settings, self.partition, decisions)
+    async def _commit(self, decided: list[Decisions]) -> None:
+        rows = decision_rows(self._settings, self.partition, decided)
         changes = self._engine.take_changes()
         if not changes and (rows or self._position_is_due()):
             changes = [self._engine.head_change()]
@@ -184,27 +201,5 @@ class PartitionOwner:
         self._position_is_ahead = False
         self._counters.transactions += 1
         self._counters.transaction_s += time.monotonic() - self._committed_s
-        self._counters.alerts.update((alert.rule, alert.state) for alert in decisions.alerts)
-        self._counters.dead_letters.update(letter.reason for letter in decisions.dead_letters)
-
-
-def _add(decisions: Decisions, more: Decisions) -> None:
-    decisions.alerts += more.alerts
-    decisions.shadow += more.shadow
-    decisions.risk += more.risk
-    decisions.lifecycle += more.lifecycle
-    decisions.examples += more.examples
-    decisions.dead_letters += more.dead_letters
-
-
-def _rows(settings: Settings, partition: int, decisions: Decisions) -> dict[Place, Sequence[Row]]:
-    """Each decision where its readers look for it: in the customer's partition, or in the only one that a topic has."""
-    rows: Mapping[Place, Sequence[Row]] = {
-        Place(settings.topic("alerts"), partition): [Row(x.alert_id.encode(), encode(x)) for x in decisions.alerts],
-        Place(settings.topic("shadow"), partition): [Row(x.alert_id.encode(), encode(x)) for x in decisions.shadow],
-        Place(settings.topic("risk"), partition): [Row(x.customer_id.encode(), encode(x)) for x in decisions.risk],
-        Place(settings.topic("lifecycle"), partition): [Row(x.customer_id.encode(), encode(x)) for x in decisions.lifecycle],
-        Place(settings.topic("examples"), 0): [Row(x.customer_id.encode(), encode(x)) for x in decisions.examples],
-        Place(settings.topic("deadletters"), 0): [dead_letter_row(x) for x in decisions.dead_letters],
-    }
-    return {place: written for place, written in rows.items() if written}
+        for decisions in decided:
+            self._counters.count(decisions)

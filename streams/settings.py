@@ -20,6 +20,7 @@ Topic = Literal[
     "risk",
     "lifecycle",
     "examples",
+    "erasures",
     "models",
     "progress",
     "deadletters",

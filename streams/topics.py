@@ -43,6 +43,7 @@ _TABLE: Final[Mapping[Topic, _Form]] = {
     "risk": _Form(_COMPACT, partitioned=True),
     "lifecycle": _Form(_COMPACT, partitioned=True),
     "examples": _Form(_DELETE | _FOR_EVER),
+    "erasures": _Form(_DELETE | _FOR_EVER),
     "models": _Form(_COMPACT),
     "progress": _Form(_COMPACT | _COMPACT_EARLY | _SMALL_SEGMENTS | _BROKER_TIME),
     "deadletters": _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME),

@@ -15,30 +15,47 @@ _CLAUSES: Final = {
     "count": "{value} of them (limit {threshold})",
     "within_ms": "within {value}",
     "probability": "probability of leaving {value} (limit {threshold})",
-    "above_for_ms": "for {value} (limit {threshold})",
+    "held_for_ms": "for {value} (limit {threshold})",
     "first_response_ms": "no answer for {value} (limit {threshold})",
     "next_response_ms": "no further answer for {value} (limit {threshold})",
     "resolution_ms": "not solved for {value} (limit {threshold})",
     "fraction": "{value} of the time is used",
+    "gap_ms": "usual gap {value}",
+    "times_gap": "{value} times the usual gap (limit {threshold})",
+    "share": "{value} of them (limit {threshold})",
+    "among": "among {value} (at least {threshold})",
+    "value": "value {value} (limit {threshold})",
+    "recent_per_day": "{value} a day of late",
+    "baseline_per_day": "{value} a day before",
+    "change": "changed by {value} (limit {threshold})",
+    "renews_in_ms": "to be renewed in {value} (looked at from {threshold} before)",
+    "rule_open": "{value} is open",
+    "rule_closed": "{value} is not open any more",
+    "rule_gone": "{value}",
+    "erased": "{value}",
+    "open_for_ms": "open for {value} (limit {threshold})",
+    "feed_status": "the feed is {value}",
+    "rule_waits": "the rule {value} waits for it",
 }
+_SHARES: Final = frozenset({"probability", "fraction", "share", "change"})
 _STATES: Final = {
     "escalated": "nobody acknowledged it: {because}",
     "acked": "acknowledged by {who}",
     "snoozed": "put off by {who} until {until}",
     "resolved": "over: {by}",
     "retracted": "taken back: {by}",
-    "expired": "expired",
+    "expired": "expired: {because}",
     "warned": "soon: {because}",
 }
 _CLEARS: Final = {
     "event": "{names} of {subject}{only}",
     "window_empties": "by itself at {at}, if no more of them come",
     "probability_below": "the probability of leaving is below {below}",
-    "value_above": "a value above {above}",
-    "value_below": "a value below {below}",
-    "share_below": "their share is below {below}",
-    "rate_above": "more than {above} a day",
-    "rate_below": "fewer than {below} a day",
+    "value_above": "{names} of {subject}{only} with a value above {above}",
+    "value_below": "{names} of {subject}{only} with a value below {below}",
+    "share_below": "a share below {below}, by more {names} of {subject}{only}",
+    "rate_above": "more than {above} a day: {names} of {subject}{only}",
+    "rate_below": "fewer than {below} a day: {names} of {subject}{only}",
     "features": "{where} no longer holds",
     "rules_close": "one of {names} is not open any more",
     "feed_live": "the feed {names} is live again",
@@ -68,7 +85,7 @@ def clears_when(alert: AlertRecord, clears_if: ClearsIf) -> str:
     """What would close the alert, as a sentence."""
     by_itself = ""
     if clears_if.at_ms is not None and clears_if.code != "window_empties":
-        by_itself = f"; else looked at again at {minute(clears_if.at_ms)}"
+        by_itself = f"; or by itself at {minute(clears_if.at_ms)}"
     return _clearing(alert, clears_if) + by_itself
 
 
@@ -115,7 +132,7 @@ def _value(code: str, value: float | str) -> str:
         return _limit_in_words(value) if code.endswith("_ms") else value
     if code.endswith("_ms"):
         return duration_in_words(round(value))
-    return f"{value:.0%}" if code in {"probability", "fraction"} else _number(value)
+    return f"{value:.0%}" if code in _SHARES else _number(value)
 
 
 def _number(value: float | str) -> str:

@@ -12,7 +12,7 @@ from valkey_server import running_valkey
 
 from schemas.codec import decode_decision
 from schemas.decisions import AlertRecord, AlertState, LifecycleRecord, RiskReason, RiskRecord, Versions
-from sinks.base import Delivery, Sink, SinkError
+from sinks.base import Delivery, Forgotten, Sink, SinkError
 from sinks.memory import MemorySink
 from sinks.redis_profiles import RedisProfiles
 
@@ -31,7 +31,7 @@ class InMemory:
         self.sink = MemorySink()
 
     def profile(self, customer_id: str) -> Mapping[str, str]:
-        return self.sink.profiles[customer_id]
+        return self.sink.profiles.get(customer_id, {})
 
 
 class InValkey:
@@ -189,6 +189,68 @@ async def test_an_empty_batch_and_a_large_one_are_taken(observed: Observed) -> N
     assert observed.profile("ada")["sequence:risk"] == "2500"
 
 
+async def test_an_alert_that_is_forgotten_leaves_the_profile_with_its_number(observed: Observed) -> None:
+    await observed.sink.deliver([risk(1), alert(1, "opened"), alert(1, "opened", "a2"), alert(2, "resolved", "a2")])
+    await observed.sink.deliver([Forgotten("ada", "a2")])
+    profile = observed.profile("ada")
+    assert "sequence:alert:a2" not in profile
+    assert (profile["band"], profile["open_alerts"]) == ("high", "1")
+
+    await observed.sink.deliver([Forgotten("ada", "a1"), Forgotten("ada", "a1")])
+    profile = observed.profile("ada")
+    assert [name for name in profile if "a1" in name] == []
+    assert (profile["band"], profile["open_alerts"]) == ("high", "0")
+
+
+async def test_a_forgotten_customer_has_no_profile_in_whatever_order_the_topics_are_read(observed: Observed) -> None:
+    topics: list[list[Delivery]] = [
+        [alert(1, "opened"), alert(2, "acked"), alert(1, "opened", "a2"), Forgotten("ada", "a1"), Forgotten("ada", "a2")],
+        [risk(1), risk(2), Forgotten("ada")],
+        [stage(1), Forgotten("ada")],
+    ]
+    await observed.sink.deliver([risk(1, customer="bob")])
+    for order in itertools.permutations(topics):
+        await observed.sink.deliver([record for topic in order for record in topic])
+        assert observed.profile("ada") == {}
+    for seed in range(30):
+        for batch in batches(interleaved(topics, random.Random(seed)), random.Random(seed)):
+            await observed.sink.deliver(batch)
+        assert observed.profile("ada") == {}, seed
+    assert observed.profile("bob")["sequence:risk"] == "1"
+
+
+async def test_a_customer_who_was_forgotten_can_be_known_again(observed: Observed) -> None:
+    await observed.sink.deliver([risk(9), alert(7, "opened"), Forgotten("ada", "a1"), Forgotten("ada")])
+    await observed.sink.deliver([risk(1), alert(1, "opened", "a9")])
+
+    profile = observed.profile("ada")
+    assert (profile["sequence:risk"], profile["open_alerts"]) == ("1", "1")
+
+
+async def test_to_forget_what_is_not_known_changes_nothing(observed: Observed) -> None:
+    await observed.sink.deliver([risk(1)])
+    before = dict(observed.profile("ada"))
+    await observed.sink.deliver([Forgotten("eve"), Forgotten("eve", "a1"), Forgotten("ada", "a1")])
+
+    assert observed.profile("ada") == before
+    assert observed.profile("eve") == {}
+
+
+async def test_an_alert_without_a_customer_touches_no_profile(observed: Observed) -> None:
+    about_feed = msgspec.structs.replace(alert(1, "opened"), customer_id=None, feed="orders")
+    await observed.sink.deliver([about_feed, risk(1), about_feed])
+
+    assert "open_alerts" not in observed.profile("ada")
+    assert observed.profile("") == observed.profile("None") == {}
+
+
+async def test_an_inhibited_alert_is_in_the_profile_all_the_same(observed: Observed) -> None:
+    inhibited = msgspec.structs.replace(alert(1, "opened"), inhibited_by="says-more")
+    await observed.sink.deliver([inhibited])
+
+    assert decode_decision(observed.profile("ada")["alert:a1"].encode()) == inhibited
+
+
 # --- Redis alone
 
 
@@ -235,15 +297,27 @@ async def test_a_key_that_holds_something_else_is_refused_and_the_others_are_wri
         client = Redis.from_url(url)
         sink = RedisProfiles(url)
         client.set(sink.key("bob"), "mine")
+        bobs: list[Delivery] = [risk(1, customer="bob"), stage(1, customer="bob"), Forgotten("bob"), Forgotten("bob", "a1")]
+        about_feed = msgspec.structs.replace(alert(1, "opened"), customer_id=None, feed="orders")
         with pytest.raises(SinkError) as caught:
-            await sink.deliver([risk(1), risk(1, customer="bob"), stage(1), stage(1, customer="bob")])
-        assert (caught.value.retryable, caught.value.refused) == (False, (1, 3))
+            await sink.deliver([risk(1), about_feed, *bobs, stage(1)])
+        assert (caught.value.retryable, caught.value.refused) == (False, (2, 3, 4, 5))
+        assert client.get(sink.key("bob")) == b"mine"
         assert client.hget(sink.key("ada"), "stage") == b"active"
         client.close()
         await sink.close()
 
 
+def interleaved(topics: Sequence[Sequence[Delivery]], shuffler: random.Random) -> list[Delivery]:
+    """The records of several topics as one stream that keeps the order within each."""
+    whose = [number for number, topic in enumerate(topics) for _ in topic]
+    shuffler.shuffle(whose)
+    rests = [iter(topic) for topic in topics]
+    return [next(rests[number]) for number in whose]
+
+
 def as_customer(record: Delivery, customer: str) -> Delivery:
+    assert not isinstance(record, Forgotten)
     return msgspec.structs.replace(record, customer_id=customer)
 
 

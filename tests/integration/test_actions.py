@@ -30,6 +30,7 @@ OPENED = msgspec.structs.replace(alert(), customer_id="ada", alert_id="aaaaaaaa-
 ACKED = msgspec.structs.replace(OPENED, sequence=2, state="acked", by="ann")
 CLOSED = msgspec.structs.replace(alert("resolved"), customer_id="bob", alert_id="bbbbbbbb-closed")
 OF_FEED = msgspec.structs.replace(alert(), customer_id=None, feed="orders", alert_id="cccccccc-feed")
+WARNED = msgspec.structs.replace(alert("warned"), customer_id="bob", alert_id="ffffffff-warned")
 SHADOW = msgspec.structs.replace(alert(), mode="shadow", alert_id="dddddddd-shadow")
 FORGOTTEN = msgspec.structs.replace(alert(), alert_id="eeeeeeee-forgotten")
 
@@ -50,7 +51,7 @@ Command = Callable[..., Ended]
 def settings(bootstrap: str) -> Settings:
     made = load_settings(bootstrap=bootstrap, prefix="actions-test.", partitions=2)
     ensure_topics(made, sources=[])
-    write(made, "alerts", 0, [OPENED, CLOSED, OF_FEED])
+    write(made, "alerts", 0, [OPENED, CLOSED, OF_FEED, WARNED])
     write(made, "alerts", 1, [ACKED, FORGOTTEN])
     write(made, "alerts", 1, [FORGOTTEN.alert_id])
     write(made, "shadow", 1, [SHADOW])
@@ -152,6 +153,7 @@ def test_each_action_is_an_event_of_its_own(settings: Settings, churnwatch: Comm
         (("ack", "bbbbbbbb"), "alert bbbbbbbb-closed is resolved since 1970-01-01T00:00:00Z: only `note` and `judge`"),
         (("snooze", "bbbbbbbb", "--days", "1"), "is resolved"),
         (("assign", "bbbbbbbb", "--to", "eve"), "is resolved"),
+        (("ack", "ffffffff"), "is warned"),
         (("ack", "cccccccc"), "is about the feed orders"),
         (("ack", "dddddddd"), "there is no alert dddddddd"),
         (("judge", "eeeeeeee", "--verdict", "saved"), "there is no alert eeeeeeee"),
@@ -159,7 +161,7 @@ def test_each_action_is_an_event_of_its_own(settings: Settings, churnwatch: Comm
         (("note", "aaaaaaaa", "--text", ""), "text"),
         (("explain", "eeeeeeee"), "there is no alert eeeeeeee"),
     ],
-    ids=["ack", "snooze", "assign", "feed", "shadow", "forgotten", "past", "empty", "explain"],
+    ids=["ack", "snooze", "assign", "warned", "feed", "shadow", "forgotten", "past", "empty", "explain"],
 )
 def test_what_makes_no_sense_is_refused_with_1_and_sent_nowhere(
     settings: Settings, churnwatch: Command, arguments: tuple[str, ...], told: str
@@ -193,7 +195,7 @@ def test_erasing_says_what_it_does_not_reach_and_asks(settings: Settings, churnw
     before = actions(settings)
     refused = churnwatch("erase", "zoe")  # the answer is no
     assert refused.status == 1
-    assert "raw events" in refused.err
+    assert "It does not reach" in refused.err
     assert actions(settings) == before
 
     assert churnwatch("erase", "zoe", "--yes").status == 0

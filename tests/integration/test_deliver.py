@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
@@ -15,7 +16,8 @@ from redis.exceptions import ConnectionError as RedisAway
 from valkey_server import running_valkey
 
 from schemas.codec import encode
-from schemas.decisions import AlertRecord, AlertState, Decision, LifecycleRecord, RiskRecord, Versions
+from schemas.decisions import AlertRecord, AlertState, Decision, ErasureRecord, LifecycleRecord, RiskRecord, Versions
+from streams.decision_rows import CUSTOMER_HEADER
 from streams.deliver import deliver_of
 from streams.settings import Settings, Topic
 from streams.transport import consumer_of
@@ -59,6 +61,11 @@ async def put(settings: Settings, topic: Topic, values: Sequence[bytes | Decisio
             await producer.abort_transaction()
 
 
+async def take_out(settings: Settings, topic: Topic, key: bytes, *headers: tuple[str, bytes]) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap) as producer:
+        await producer.send_and_wait(settings.topic(topic), None, key=key, partition=0, headers=list(headers))
+
+
 def profile(client: Any, customer: str) -> dict[str, str]:
     try:
         return dict(client.hgetall(f"churn:profile:{customer}"))
@@ -85,6 +92,29 @@ async def test_profiles_follow_the_topics_and_only_what_is_committed(bootstrap: 
     assert (ada["probability"], ada["band"], ada["stage"], ada["open_alerts"]) == ("0.25", "low", "new", "1")
     assert json.loads(ada["alert:alert-of-ada"])["state"] == "opened"
     assert bob == {"sequence:alert:alert-of-bob": "2", "open_alerts": "0"}
+
+
+async def test_what_is_taken_out_of_the_topics_leaves_the_profiles(bootstrap: str, unique: Unique) -> None:
+    with running_valkey() as url:
+        settings = new_installation(bootstrap, unique("forget"), redis_url=url)
+        client = Redis.from_url(url, decode_responses=True)
+        await put(settings, "alerts", [alert("ada", 1, "opened"), alert("bob", 1, "opened")])
+        await put(settings, "risk", [risk("ada", 1), risk("bob", 1)])
+        await take_out(settings, "risk", b"bob")
+        async with running_roles(settings, ["deliver"]) as roles:
+            counters = deliver_of(roles.apps["deliver"]).counters
+            await until(lambda: counters.records == 5)
+            await take_out(settings, "alerts", b"alert-of-ada", (CUSTOMER_HEADER, b"ada"))
+            await take_out(settings, "alerts", b"alert-of-bob", (CUSTOMER_HEADER, b"bob"))
+            await take_out(settings, "alerts", b"alert-about-a-feed")
+            await put(settings, "alerts", [msgspec.structs.replace(alert("x", 1, "opened"), customer_id=None, feed="orders")])
+            await put(settings, "lifecycle", [ErasureRecord(customer_hash="ff", at_ms=1, alerts=0, examples=0)])
+            await until(lambda: counters.records == 8 and counters.dead_letters.total() == 1)
+        assert sorted(client.keys("churn:profile:*")) == ["churn:profile:ada"]
+        assert (profile(client, "ada")["band"], profile(client, "ada")["open_alerts"]) == ("low", "0")
+        client.close()
+
+    assert counters.dead_letters == {"unexpected_type": 1}
 
 
 async def test_a_server_that_is_away_is_waited_for_and_gets_everything(bootstrap: str, unique: Unique) -> None:

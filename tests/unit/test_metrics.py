@@ -40,6 +40,7 @@ def counted_apps() -> dict[Any, Any]:
     detect = detector_of(apps["detect"]).counters
     detect.transactions, detect.transaction_s = 4, 0.5
     detect.alerts["silent@1", "opened"], detect.alerts["silent@2", "opened"] = 3, 2
+    detect.verdicts["silent@1", "saved"], detect.verdicts["silent@2", "saved"], detect.erasures = 1, 1, 3
     deliver_of(apps["deliver"]).counters.dead_letters["bad_json"] = 1
     learner_of(apps["learn"]).model.learn(
         ExampleRecord(customer_id="ada", at_ms=0, horizon_ms=1, churned=True, names=["gap"], features=[1.0], active=True)
@@ -96,6 +97,8 @@ async def test_the_values_are_those_of_the_counters(scrape: str) -> None:
         ("churn_dead_letters_total", "bad_json", "deliver"): 1,
     }
     assert found["churn_alerts"] == {("churn_alerts_total", "silent", "opened"): 5}
+    assert found["churn_alert_verdicts"] == {("churn_alert_verdicts_total", "silent", "saved"): 2}
+    assert found["churn_erasures"] == {("churn_erasures_total",): 3}
     assert found["churn_transaction_duration_seconds"] == {
         ("churn_transaction_duration_seconds_count",): 4,
         ("churn_transaction_duration_seconds_sum",): 0.5,
