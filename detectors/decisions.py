@@ -12,6 +12,8 @@ class Tombstone:
 
     topic: Literal["alerts", "risk", "lifecycle"]
     key: str
+    customer_id: str | None = None
+    """Of an alert: whose it was, for readers who keep alerts by customer."""
 
 
 @dataclass(slots=True)

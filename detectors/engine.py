@@ -246,7 +246,7 @@ class PartitionEngine:
             self._told(customer, decisions)
             alerts = self._telling.life.forget_all(customer)
             self._agenda.drop(self._timers, customer.id)
-        decisions.tombstones += [Tombstone("alerts", key) for key in alerts]
+        decisions.tombstones += [Tombstone("alerts", key, customer.id) for key in alerts]
         decisions.tombstones += [Tombstone("risk", customer.id)] if customer.risk.sequence else []
         decisions.tombstones += [Tombstone("lifecycle", customer.id)] if customer.lifecycle.sequence else []
         examples = drop_pending(customer, self._pending)
@@ -280,7 +280,7 @@ class PartitionEngine:
         for kind in self._agenda.awake(customer, feeds, due_ms):
             self._telling.wake(customer, kind, due_ms)
         if feeds == ANY_FEED:
-            decisions.tombstones += [Tombstone("alerts", key) for key in self._telling.life.forget(customer, due_ms)]
+            decisions.tombstones += [Tombstone("alerts", key, customer.id) for key in self._telling.life.forget(customer, due_ms)]
         self._standing.on_due(customer, due_ms, feeds, decisions)
         selects = customer.stage != stage
         told = self._told(customer, decisions, due_ms, selects=selects)
