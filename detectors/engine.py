@@ -280,7 +280,9 @@ class PartitionEngine:
         for kind in self._agenda.awake(customer, feeds, due_ms):
             self._telling.wake(customer, kind, due_ms)
         if feeds == ANY_FEED:
-            decisions.tombstones += [Tombstone("alerts", key, customer.id) for key in self._telling.life.forget(customer, due_ms)]
+            decisions.tombstones += [
+                Tombstone("alerts", key, customer.id) for key in self._telling.life.forget(customer, due_ms)
+            ]
         self._standing.on_due(customer, due_ms, feeds, decisions)
         selects = customer.stage != stage
         told = self._told(customer, decisions, due_ms, selects=selects)
