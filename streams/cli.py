@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from streams import cli_alerts
+from streams import cli_alerts, cli_rules
 
 if TYPE_CHECKING:
     from streams.import_file import ImportSummary
@@ -23,7 +23,7 @@ UNUSABLE: Final = 2
 _UNUSABLE: Final = frozenset({"SettingsError", "RulesFileError", "MappingError", "TableError", "SourcesError", "ReplayError"})
 _FAILED: Final = frozenset(
     {"TopicsError", "ImportRefused", "ExportRefused", "PublishRefused", "DemoError", "KafkaError", "ContractError"}
-    | {"AlertNotFound", "ActionRefused"}
+    | {"AlertNotFound", "ActionRefused", "RulesNotFound"}
 )
 
 app = typer.Typer(
@@ -32,13 +32,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-rules_app = typer.Typer(help="Look at a rules file, and put it in force.", no_args_is_help=True)
-app.add_typer(rules_app, name="rules")
+app.add_typer(cli_rules.app, name="rules")
 cli_alerts.add_commands(app)
 
 Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
 File = Annotated[Path, typer.Argument(help="The file to read.", exists=True, dir_okay=False)]
-RulesFile = Annotated[Path, typer.Argument(help="The rules file.", exists=True, dir_okay=False)]
 
 
 def main() -> int:
@@ -182,31 +180,6 @@ def replay(
     for decisions in replay_file(file, load_rules(rules) if rules else None, tick_ms=tick_ms, until_ms=until_ms):
         for alert in (*decisions.alerts, *decisions.shadow):
             sys.stdout.buffer.write(encode(alert) + b"\n")
-
-
-@rules_app.command("check")
-def rules_check(file: RulesFile) -> None:
-    """Say what a rules file defines, or every fault of it at once."""
-    from streams.rules_command import check
-
-    typer.echo(check(file))
-
-
-@rules_app.command("publish")
-def rules_publish(
-    file: RulesFile,
-    *,
-    by: Annotated[str, typer.Option(help="Who publishes, for the audit trail.", envvar="USER")] = "unknown",
-    as_json: Machine = False,
-) -> None:
-    """Put a rules file in force; one with faults changes nothing."""
-    from streams.rules_command import publish
-
-    published = publish(file, _settings(), by)
-    if as_json:
-        _print_json({"version": published.version, "revision": published.offset, "new": published.is_new})
-    else:
-        typer.echo(str(published))
 
 
 @app.command()

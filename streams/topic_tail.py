@@ -41,8 +41,8 @@ async def reader(settings: Settings, *, fetch_wait_ms: int = _FETCH_WAIT_MS) -> 
         isolation_level="read_committed",
         fetch_max_wait_ms=fetch_wait_ms,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         yield consumer
     finally:
         await consumer.stop()

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from schemas.codec import decode_record
 from schemas.control import RulesPublished
-from streams.rules_command import KEY, PublishRefused, check, publish
+from schemas.rules import RuleSet
+from streams.rules_command import PublishRefused, RulesNotFound, check, diff_in_force, publish, show
 from streams.rules_file import RulesFileError, load_rules
+from streams.rules_trail import KEY
 from streams.settings import Settings, load_settings
 from streams.topic_tail import read_to_end, reader
 from streams.topics import ensure_topics
@@ -89,7 +92,9 @@ async def test_the_same_content_is_published_once(settings: Settings, file: Call
 
 async def test_other_content_under_a_published_version_is_refused(settings: Settings, file: Callable[..., Path]) -> None:
     await publishing(file(), settings)
-    with pytest.raises(PublishRefused, match=r"version 1\.0\.0 was published .* revision 0; it differs in rule silent\. Raise"):
+    with pytest.raises(
+        PublishRefused, match=r"version 1\.0\.0 was published .* revision 0, .*; it differs in rule silent\. Raise"
+    ):
         await publishing(file(length="P60D"), settings)
     assert len(await documents(settings)) == 1
 
@@ -116,6 +121,56 @@ async def test_without_the_topic_nothing_is_published_and_no_topic_appears(
     for _ in range(2):
         with pytest.raises(PublishRefused, match=r"control does not exist: `churnwatch topics` creates it"):
             await publishing(file(), settings)
+
+
+VERSIONED = """\
+version: {version}
+tenant: shop
+rules: [{{id: silent, kind: absence, version: {rule}, of: [order.placed], for: {length}}}]
+"""
+
+
+async def test_other_content_under_a_published_version_of_a_rule_is_refused(settings: Settings, tmp_path: Path) -> None:
+    def file(version: str, rule: str, length: str) -> Path:
+        path = tmp_path / "rules.yaml"
+        path.write_text(VERSIONED.format(version=version, rule=rule, length=length), encoding="utf-8")
+        return path
+
+    await publishing(file("1", "a", "P90D"), settings)
+    await publishing(file("2", "b", "P60D"), settings)
+    with pytest.raises(PublishRefused, match=r"rule silent@a: in version 1, revision 0, .*\nRaise the `version` of each"):
+        await publishing(file("3", "a", "P60D"), settings)
+    assert await publishing(file("3", "a", "P90D"), settings) == "published version 3 as revision 2"
+    assert len(await documents(settings)) == 3
+
+
+async def test_what_is_in_force_is_shown_with_who_published_it_and_what_was_before(
+    settings: Settings, file: Callable[..., Path]
+) -> None:
+    with pytest.raises(RulesNotFound, match="no rules are published: `churnwatch rules publish FILE`"):
+        await asyncio.to_thread(show, settings)
+    await publishing(file("1.0.0", "P90D"), settings)
+    await publishing(file("1.1.0", "P60D"), settings)
+    found = await asyncio.to_thread(show, settings)
+    lines = str(found).splitlines()
+    assert lines[0].startswith("in force since revision 1, ")
+    assert lines[0].endswith(", by lena: version 1.1.0 of shop, 3 rules")
+    assert [line.split()[0] for line in lines[-2:]] == ["1.0.0", "1.1.0"]
+    plain = found.as_json()
+    assert (plain["version"], plain["revision"], plain["by"]) == ("1.1.0", 1, "lena")
+    assert msgspec.convert(plain["document"], RuleSet) == load_rules(file("1.1.0", "P60D"))
+    assert [one["version"] for one in plain["history"]] == ["1.0.0", "1.1.0"]
+
+
+async def test_a_file_is_compared_with_what_is_in_force(settings: Settings, file: Callable[..., Path]) -> None:
+    with pytest.raises(RulesNotFound):
+        await asyncio.to_thread(diff_in_force, file(), settings)
+    await publishing(file("1.0.0", "P90D"), settings)
+    assert not (await asyncio.to_thread(diff_in_force, file("1.0.0", "P90D"), settings)).changes
+    path = file("1.1.0", "P60D")
+    assert str(await asyncio.to_thread(diff_in_force, path, settings)) == (
+        f"from version 1.0.0 in force to {path}:\n~ version: 1.0.0 -> 1.1.0\n~ rule silent\n    for: P90D -> P60D"
+    )
 
 
 async def publishing(path: Path, settings: Settings) -> str:
