@@ -44,12 +44,15 @@ class RenewalKind:
         self._where = Predicate(rule.where) if rule.where is not None else None
 
     def adopt(self, customer: Customer, now_ms: int | None) -> None:
-        """Start with the contracts as they stand: contracts are remembered whatever the rules, looks are not made up for."""
+        """Start with the contracts as they stand: they are remembered whatever the rules, but no look is made up for."""
         from_ms = now_ms
         if now_ms is not None and self.rule.enabled_from_ms is not None:
             from_ms = min(now_ms, self.rule.enabled_from_ms)
         for contract in customer.contracts.values():
-            if self.state_key not in contract.walks:
+            walk = contract.walks.get(self.state_key)
+            if walk is not None:
+                walk.looked_ms = max(walk.looked_ms, -1 if now_ms is None else now_ms - 1)
+            else:
                 walked = bisect_left(contract.terms, from_ms, key=_at_ms) if from_ms is not None else 0
                 contract.walks[self.state_key] = RenewalWalk(walked, -1 if from_ms is None else from_ms - 1)
 
