@@ -65,9 +65,8 @@ class AbsenceKind:
         if event.type == "customer.updated":
             return []
         # Unknown counts as activity: better no alarm than a false one.
-        features = seen_at(customer.features, event.at_ms)
-        ends = event.type in self._of and (self._where is None or self._where.holds(event, features) is not False)
-        follows = event.type in self._after and (self._where_after is None or self._where_after.holds(event, features) is True)
+        ends = event.type in self._of and _says(self._where, customer, event) is not False
+        follows = event.type in self._after and _says(self._where_after, customer, event) is True
         if not ends and not follows:
             return []
         silence = customer.silences.setdefault(self.state_key, Silence())
@@ -81,17 +80,14 @@ class AbsenceKind:
         return due_ms(silence, self._fold, self._due_for(customer))
 
     def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the protocol's)
-        """Decide every silence that is over its time by now, oldest first."""
+        """Decide the silence that is over its time; what comes after it has an instant of its own."""
         silence = customer.silences[self.state_key]
         due_of = self._due_for(customer)
-        found: list[Transition] = []
-        while not _is_passed(silence):
-            absorb(silence, self._fold, due_of, now_ms)
-            start = silence.cursor.start
-            if start is None or due_of(start.at_ms) > now_ms:
-                break
-            found += self._passed(customer, silence, start, due_of(start.at_ms))
-        return found
+        absorb(silence, self._fold, due_of, due_ms)
+        start = silence.cursor.start
+        if start is None or _is_passed(silence) or due_of(start.at_ms) > due_ms:
+            return []
+        return self._passed(customer, silence, start, due_of(start.at_ms))
 
     def _passed(self, customer: Customer, silence: Silence, start: Occurrence, due_ms: int) -> list[Transition]:
         """A silence reached its due time; what is already here and ends it does so at once."""
@@ -110,6 +106,7 @@ class AbsenceKind:
         at_ms = step.occurrence.at_ms
         told = silence.told
         found: list[Transition] = []
+        absorb(silence, self._fold, due_of, now_ms)  # so that a late event finds what has started by now
         if step.ends and told is not None and not told.retracted and told.start_ms < at_ms < told.due_ms:
             was_open, told.closed, told.retracted = not told.closed, True, True
             found.append(_transition("retracted", at_ms, told, step))
@@ -174,6 +171,10 @@ class AbsenceKind:
 
     def _due_for(self, customer: Customer) -> DueOf:
         return self._due_by_tier.get(customer.tier or "", self._due)
+
+
+def _says(where: Predicate | None, customer: Customer, event: AnyEvent) -> bool | None:
+    return where is None or where.holds(event, seen_at(customer.features, event.at_ms))
 
 
 def _due_of(text: str, time_zone: str, calendar: Calendar | None) -> DueOf:
