@@ -14,6 +14,7 @@ from schemas.events import Event
 from streams.cli import app
 from streams.mapping import parse_mapping
 from streams.rules_file import parse_rules
+from streams.rules_kinds import KINDS
 from streams.settings import ROLES, Topic, variables
 from streams.sources import read_sources
 
@@ -77,8 +78,14 @@ def test_every_target_has_a_row() -> None:
     assert sorted(row.split("`")[1] for row in ROWS if row.startswith("| `make ")) == sorted(f"make {name}" for name in TARGETS)
 
 
-def test_the_rules_file_loads_and_shows_every_kind() -> None:
+def test_the_rules_file_loads() -> None:
     assert [rule.kind for rule in parse_rules(RULES.encode()).rules] == ["absence", "sla", "count", "score"]
+
+
+def test_every_kind_of_rule_has_a_row() -> None:
+    _, after = README.split("| kind | opens when | closes when |\n", 1)
+    rows = after.split("\n\n", 1)[0].splitlines()[1:]
+    assert sorted(word for row in rows for word in re.findall(r"`(\w+)`", row.split("|")[1])) == sorted(KINDS)
 
 
 def test_the_mapping_loads_and_makes_events() -> None:
