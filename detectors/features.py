@@ -163,15 +163,24 @@ def seen_at(state: FeatureState, at_ms: int) -> Callable[[], Mapping[str, float]
     The state stays as it is: to settle it up to an event that lies ahead of the clock would show later looks at an
     earlier instant what came after that. Ask before the state changes; asked again, the answer is the same.
     """
-    known: list[Mapping[str, float]] = []
+    return _Seen(state, at_ms)
 
-    def look() -> Mapping[str, float]:
-        if not known:
-            copy = _DECODER.decode(_ENCODER.encode(state))
-            known.append(by_name(features_at(copy, at_ms)))
-        return known[0]
 
-    return look
+class _Seen:
+    """A look that is taken once, when it is asked for."""
+
+    __slots__ = ("_at_ms", "_known", "_state")
+
+    def __init__(self, state: FeatureState, at_ms: int) -> None:
+        self._state = state
+        self._at_ms = at_ms
+        self._known: Mapping[str, float] | None = None
+
+    def __call__(self) -> Mapping[str, float]:
+        if self._known is None:
+            copy = _DECODER.decode(_ENCODER.encode(self._state))
+            self._known = by_name(features_at(copy, self._at_ms))
+        return self._known
 
 
 def by_name(values: tuple[float, ...]) -> dict[str, float]:

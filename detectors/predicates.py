@@ -87,9 +87,6 @@ class _Expression:
         except _ERRORS:
             return None
 
-    def _is_answerable(self, event: Event | None, features: Features | None) -> bool:
-        return (event is not None or not self.needs_event) and (features is not None or not self.needs_features)
-
 
 class Predicate(_Expression):
     """An expression that is true or false.
@@ -118,7 +115,7 @@ class Predicate(_Expression):
             event: what it is asked of; None: it is asked of a customer.
             features: asked only if the expression names `features`.
         """
-        if not self._is_answerable(event, features):
+        if (event is None and self.needs_event) or (features is None and self.needs_features):
             return None
         if self._check is not None:
             return self._check(event, features)
@@ -146,7 +143,7 @@ class Value(_Expression):
 
     def of(self, event: Event | None, features: Features | None = None) -> float | None:
         """The number; None if it is unknown, or none: text, a truth value, beyond all bounds."""
-        if not self._is_answerable(event, features):
+        if (event is None and self.needs_event) or (features is None and self.needs_features):
             return None
         found = self._look(event, features) if self._look is not None else self._answer(event, features)
         if isinstance(found, bool) or not isinstance(found, (int, float)):
