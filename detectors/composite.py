@@ -97,7 +97,7 @@ class CompositeKind:
             turn.at_ms,
             because=tuple(Because(clause="rule_open", value=part) for part in there),
             evidence=tuple(_evidence_of(customer, known.open, turn))[:MAX_EVIDENCE],
-            clears_if=ClearsIf(code="rules_close", of=sorted(there)),
+            clears_if=ClearsIf(code="rules_close", of=sorted(set(self.rule.rules))),
         )
 
 
