@@ -66,10 +66,10 @@ def note_of(event: AnyEvent) -> Note | None:
     """What the features need of an event; None: nothing."""
     at_ms = event.at_ms
     match event:
+        case LoginSucceeded():  # the most frequent first
+            return Note(at_ms, "login")
         case OrderPlaced() | OrderCorrected() | OrderReturned() | OrderCancelled():
             return Note(at_ms, _ORDER_WHAT[event.type], _hash(event.order_id), _clamped(event.amount))
-        case LoginSucceeded():
-            return Note(at_ms, "login")
         case UsageRecorded():
             return Note(at_ms, "usage", 0, float(min(event.count, MAX_USAGE)))
         case SurveyAnswered():

@@ -25,24 +25,9 @@ MAX_AHEAD: Final = 256
 _by_instant: Final = attrgetter("at_ms")
 
 
-class Fading(msgspec.Struct, array_like=True, gc=False):
-    """A sum whose parts fade exponentially: in a steady stream it equals the sum over the last mean life."""
-
-    total: float = 0.0
-    at_ms: int = 0
-    """The latest instant that was added: `total` is the sum as it stands then."""
-
-    def add(self, at_ms: int, amount: float, life_ms: int) -> None:
-        """Take in an amount of any instant, in any order."""
-        if at_ms >= self.at_ms:
-            self.total = self.total * math.exp((self.at_ms - at_ms) / life_ms) + amount
-            self.at_ms = at_ms
-        else:
-            self.total += amount * math.exp((at_ms - self.at_ms) / life_ms)
-
-    def at(self, at_ms: int, life_ms: int) -> float:
-        """The sum at an instant; before the latest part: as it stood with that part."""
-        return self.total * math.exp(min(0, self.at_ms - at_ms) / life_ms)
+def fading(elapsed_ms: int, life_ms: int) -> float:
+    """What is left of 1 after a time: a sum of such parts equals, in a steady stream, that over the last mean life."""
+    return math.exp(-elapsed_ms / life_ms)
 
 
 class KnownOrder(msgspec.Struct, array_like=True, gc=False, order=True):
@@ -68,18 +53,20 @@ class Orders(msgspec.Struct, array_like=True):
     """The latest different UTC days, ascending: several orders of a day are one for the gaps."""
     day_count: int = 0
     recent: list[KnownOrder] = []
-    count_30d: Fading = msgspec.field(default_factory=Fading)
-    count_90d: Fading = msgspec.field(default_factory=Fading)
-    value_90d: Fading = msgspec.field(default_factory=Fading)
+    weighed_ms: int = 0
+    """The latest instant in the three sums, which are as they stood then."""
+    count_30d: float = 0.0
+    count_90d: float = 0.0
+    value_90d: float = 0.0
 
 
 class Logins(msgspec.Struct, array_like=True):
-    """Logins and usage."""
+    """Logins and usage; the sums are as they stood at the last of them."""
 
     last_ms: int
-    count_7d: Fading = msgspec.field(default_factory=Fading)
-    count_30d: Fading = msgspec.field(default_factory=Fading)
-    usage_30d: Fading = msgspec.field(default_factory=Fading)
+    count_7d: float = 0.0
+    count_30d: float = 0.0
+    usage_30d: float = 0.0
 
 
 class KnownTicket(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -95,8 +82,10 @@ class Tickets(msgspec.Struct, array_like=True):
     """Tickets and surveys."""
 
     known: dict[int, KnownTicket] = {}
-    opened_30d: Fading = msgspec.field(default_factory=Fading)
-    complaints_90d: Fading = msgspec.field(default_factory=Fading)
+    opened_ms: int = 0
+    """The latest opening: the two sums are as they stood then."""
+    opened_30d: float = 0.0
+    complaints_90d: float = 0.0
     survey_ms: int | None = None
     survey_share: float = 0.0
 
@@ -122,17 +111,21 @@ def remember(state: FeatureState, event: AnyEvent) -> None:
     if note.at_ms < state.settled_ms:
         _fold(state, note)
         return
-    insort(state.ahead, note, key=_by_instant)
+    if not state.ahead or note.at_ms >= state.ahead[-1].at_ms:
+        state.ahead.append(note)
+    else:
+        insort(state.ahead, note, key=_by_instant)
     if len(state.ahead) > MAX_AHEAD:
         settle(state, state.ahead[MAX_AHEAD // 2].at_ms + 1)
 
 
 def settle(state: FeatureState, until_ms: int) -> None:
     """Bring everything before the instant into the sums."""
-    ready = bisect_left(state.ahead, until_ms, key=_by_instant)
-    for note in state.ahead[:ready]:
-        _fold(state, note)
-    del state.ahead[:ready]
+    if state.ahead and state.ahead[0].at_ms < until_ms:
+        ready = bisect_left(state.ahead, until_ms, key=_by_instant)
+        for note in state.ahead[:ready]:
+            _fold(state, note)
+        del state.ahead[:ready]
     state.settled_ms = max(state.settled_ms, until_ms)
 
 
@@ -192,10 +185,20 @@ def _fold_taken_back(state: FeatureState, note: Note) -> None:
 
 
 def _weigh(orders: Orders, at_ms: int, count: float, amount: float) -> None:
+    """Take in an amount of any instant, in any order."""
     orders.value += amount
-    orders.count_30d.add(at_ms, count, 30 * DAY_MS)
-    orders.count_90d.add(at_ms, count, 90 * DAY_MS)
-    orders.value_90d.add(at_ms, amount, 90 * DAY_MS)
+    elapsed_ms = at_ms - orders.weighed_ms
+    if elapsed_ms >= 0:
+        left = fading(elapsed_ms, 90 * DAY_MS)
+        orders.count_30d = orders.count_30d * fading(elapsed_ms, 30 * DAY_MS) + count
+        orders.count_90d = orders.count_90d * left + count
+        orders.value_90d = orders.value_90d * left + amount
+        orders.weighed_ms = at_ms
+    else:
+        left = fading(-elapsed_ms, 90 * DAY_MS)
+        orders.count_30d += count * fading(-elapsed_ms, 30 * DAY_MS)
+        orders.count_90d += count * left
+        orders.value_90d += amount * left
 
 
 def _fold_login(state: FeatureState, note: Note) -> None:
@@ -203,12 +206,19 @@ def _fold_login(state: FeatureState, note: Note) -> None:
     logins = state.logins
     if logins is None:
         logins = state.logins = Logins(at_ms)
-    logins.last_ms = max(logins.last_ms, at_ms)
-    if note.what == "usage":
-        logins.usage_30d.add(at_ms, note.amount or 0.0, 30 * DAY_MS)
+    count, usage = (0.0, note.amount or 0.0) if note.what == "usage" else (1.0, 0.0)
+    elapsed_ms = at_ms - logins.last_ms
+    if elapsed_ms >= 0:
+        left = fading(elapsed_ms, 30 * DAY_MS)
+        logins.count_7d = logins.count_7d * fading(elapsed_ms, 7 * DAY_MS) + count
+        logins.count_30d = logins.count_30d * left + count
+        logins.usage_30d = logins.usage_30d * left + usage
+        logins.last_ms = at_ms
     else:
-        logins.count_7d.add(at_ms, 1.0, 7 * DAY_MS)
-        logins.count_30d.add(at_ms, 1.0, 30 * DAY_MS)
+        left = fading(-elapsed_ms, 30 * DAY_MS)
+        logins.count_7d += count * fading(-elapsed_ms, 7 * DAY_MS)
+        logins.count_30d += count * left
+        logins.usage_30d += usage * left
 
 
 def _fold_ticket(state: FeatureState, note: Note) -> None:
@@ -223,12 +233,21 @@ def _fold_ticket(state: FeatureState, note: Note) -> None:
     if known is not None and opening and known.opening:
         return
     if opening:
-        tickets.opened_30d.add(note.at_ms, 1.0, 30 * DAY_MS)
-    if note.what == "complaint":
-        tickets.complaints_90d.add(note.at_ms, 1.0, 90 * DAY_MS)
+        _weigh_opening(tickets, note.at_ms, 1.0 if note.what == "complaint" else 0.0)
     tickets.known[note.key] = _ticket_after(known, note, opening=opening)
     if len(tickets.known) > MAX_TICKETS:
         del tickets.known[min(tickets.known, key=lambda key: (tickets.known[key].open, tickets.known[key].at_ms, key))]
+
+
+def _weigh_opening(tickets: Tickets, at_ms: int, complaint: float) -> None:
+    elapsed_ms = at_ms - tickets.opened_ms
+    if elapsed_ms >= 0:
+        tickets.opened_30d = tickets.opened_30d * fading(elapsed_ms, 30 * DAY_MS) + 1.0
+        tickets.complaints_90d = tickets.complaints_90d * fading(elapsed_ms, 90 * DAY_MS) + complaint
+        tickets.opened_ms = at_ms
+    else:
+        tickets.opened_30d += fading(-elapsed_ms, 30 * DAY_MS)
+        tickets.complaints_90d += complaint * fading(-elapsed_ms, 90 * DAY_MS)
 
 
 def _ticket_after(known: KnownTicket | None, note: Note, *, opening: bool) -> KnownTicket:

@@ -17,6 +17,7 @@ class Marks:
 
     def __init__(self, head: Head) -> None:
         self._head = head
+        self._now_ms: dict[tuple[str, ...], int | None] = {}  # as asked for since a mark last moved
 
     def tick(self, tick: Tick, feeds: Iterable[str]) -> bool:
         """Take a tick in; whether any mark moved. `feeds` are all that the rules know."""
@@ -29,6 +30,8 @@ class Marks:
             if feed not in head.marks_ms or mark_ms > head.marks_ms[feed]:
                 head.marks_ms[feed] = mark_ms
                 moved = True
+        if moved:
+            self._now_ms.clear()
         if head.tick_ms is None or tick.at_ms > head.tick_ms:
             head.tick_ms = tick.at_ms
         return moved
@@ -48,6 +51,11 @@ class Marks:
         >>> marks.now_ms(("logins", "orders")), marks.now_ms(()), marks.now_ms(("crm", "orders"))
         (7, 10, None)
         """
+        if feeds not in self._now_ms:
+            self._now_ms[feeds] = self._least_ms(feeds)
+        return self._now_ms[feeds]
+
+    def _least_ms(self, feeds: tuple[str, ...]) -> int | None:
         marks_ms = self._head.marks_ms
         if not feeds:
             return max(marks_ms.values(), default=None)
