@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from detectors.feature_state import FeatureState, Logins, Orders, Tickets, remember, settle
+from detectors.feature_state import FeatureState, Logins, Orders, Tickets, fading, remember, settle
 from schemas.instants import DAY_MS
 
 __all__ = ["FEATURES", "NAMES", "Feature", "FeatureState", "by_name", "features_at", "in_words", "remember", "seen_at"]
@@ -148,7 +148,7 @@ def features_at(state: FeatureState, at_ms: int) -> tuple[float, ...]:
         *_of_logins(state.logins, at_ms, tenure),
         *_of_tickets(state.tickets, at_ms),
     )
-    if min(values) >= -MAX_VALUE and max(values) <= MAX_VALUE and not math.isnan(sum(values)):
+    if sum(map(abs, values)) <= MAX_VALUE:  # so each of them is, and none is NaN
         return values
     return tuple(_bounded(value) for value in values)
 
@@ -206,6 +206,8 @@ def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float,
     mean_gap = (span + PRIOR_WEIGHT * PRIOR_GAP_DAYS) / (orders.day_count - 1 + PRIOR_WEIGHT)
     gaps = [later - earlier for earlier, later in zip(orders.days, orders.days[1:], strict=False)]
     kept = orders.placed - orders.gone
+    since_ms = max(0, at_ms - orders.weighed_ms)  # before it, the sums are as they stood then
+    left_of_90d = fading(since_ms, 90 * DAY_MS)
     return (
         recency,
         tenure,
@@ -214,9 +216,9 @@ def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float,
         recency / mean_gap,
         float(gaps[-1]) if gaps else mean_gap,
         float(max(gaps)) if gaps else mean_gap,
-        max(0.0, orders.count_30d.at(at_ms, 30 * DAY_MS)),
-        max(0.0, orders.count_90d.at(at_ms, 90 * DAY_MS)),
-        max(0.0, orders.value_90d.at(at_ms, 90 * DAY_MS)),
+        max(0.0, orders.count_30d * fading(since_ms, 30 * DAY_MS)),
+        max(0.0, orders.count_90d * left_of_90d),
+        max(0.0, orders.value_90d * left_of_90d),
         orders.value / max(kept, 1),
         float(orders.returns),
     )
@@ -225,21 +227,24 @@ def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float,
 def _of_logins(logins: Logins | None, at_ms: int, tenure: float) -> tuple[float, ...]:
     if logins is None:
         return (tenure, 0.0, 0.0, 0.0)
+    since_ms = max(0, at_ms - logins.last_ms)
+    left_of_30d = fading(since_ms, 30 * DAY_MS)
     return (
-        _days(at_ms - logins.last_ms),
-        logins.count_7d.at(at_ms, 7 * DAY_MS),
-        logins.count_30d.at(at_ms, 30 * DAY_MS),
-        logins.usage_30d.at(at_ms, 30 * DAY_MS),
+        since_ms / DAY_MS,
+        logins.count_7d * fading(since_ms, 7 * DAY_MS),
+        logins.count_30d * left_of_30d,
+        logins.usage_30d * left_of_30d,
     )
 
 
 def _of_tickets(tickets: Tickets | None, at_ms: int) -> tuple[float, ...]:
     if tickets is None:
         return (0.0, 0.0, 0.0, NO_SURVEY)
+    since_ms = max(0, at_ms - tickets.opened_ms)
     return (
         float(sum(1 for ticket in tickets.known.values() if ticket.open)),
-        tickets.opened_30d.at(at_ms, 30 * DAY_MS),
-        tickets.complaints_90d.at(at_ms, 90 * DAY_MS),
+        tickets.opened_30d * fading(since_ms, 30 * DAY_MS),
+        tickets.complaints_90d * fading(since_ms, 90 * DAY_MS),
         NO_SURVEY if tickets.survey_ms is None else tickets.survey_share,
     )
 
