@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from detectors.rules_compiled import CompiledRules
 from schemas.codec import decode_record, encode
 from schemas.control import RulesPublished
+from streams.rules_diff import changes_between, told
 from streams.rules_file import RulesFileError, parse_rules
 
-EXAMPLE = (Path(__file__).parents[2] / "deploy" / "rules" / "example.yaml").read_text(encoding="utf-8")
+SHIPPED = (Path(__file__).parents[2] / "deploy" / "rules" / "example.yaml").read_text(encoding="utf-8")
+EXAMPLE = SHIPPED.replace("holidays: CN ", 'holidays: ["2026-05-01"] ')  # fifty years of a country take most of the time
 LINES = [line.split("  #")[0] for line in EXAMPLE.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 VALUES = (
     "P90D",
@@ -30,7 +32,24 @@ VALUES = (
     "{a: b}",
     "*x",
     "&x y",
+    "-P1D",
+    "P2W",
+    "P1M10D",
+    "PT36H",
+    "order.placed",
+    "[order.placed, ticket.opened]",
+    "[ticket.*]",
+    "[low-csat, high-risk]",
+    "[silent-and-unhappy, any-bad-service]",
+    "support",
+    "event.amount > 1.0",
+    "event.score",
+    "features.logins_30d < 3.0",
+    "0001-01-01/9999-12-31",
+    "[2026-02-15/2026-02-24]",
 )
+KEYS = tuple(dict.fromkeys(line.strip().split(":")[0] for line in LINES if line.startswith("    ")))
+READ = parse_rules("\n".join(LINES).encode())
 NUMBERS = st.integers(0, len(LINES) - 1)
 
 
@@ -61,6 +80,38 @@ def test_the_lines_of_the_example_are_a_rules_file() -> None:
 def test_another_value_in_any_line(number: int, value: str) -> None:
     key, colon, _ = LINES[number].partition(": ")
     outcome([*LINES[:number], f"{key}{colon}{value}", *LINES[number + 1 :]])
+
+
+@given(st.data())
+@settings(max_examples=30, deadline=None)
+def test_other_values_in_two_lines_of_a_rule(data: st.DataObject) -> None:
+    start = data.draw(st.sampled_from([i for i, line in enumerate(LINES) if line.startswith("  - id:")]))
+    lines = list(LINES)
+    for _ in range(2):
+        number = min(start + data.draw(st.integers(1, 8)), len(lines) - 1)
+        key, colon, _ = lines[number].partition(": ")
+        lines[number] = f"{key}{colon}{data.draw(st.sampled_from(VALUES))}"
+    outcome(lines)
+
+
+@given(NUMBERS, st.sampled_from(KEYS), st.sampled_from(VALUES))
+@settings(max_examples=30, deadline=None)
+def test_a_field_of_one_kind_in_a_rule_of_another(number: int, key: str, value: str) -> None:
+    outcome([*LINES[:number], f"    {key}: {value}", *LINES[number:]])
+
+
+@given(NUMBERS, st.sampled_from(VALUES))
+@settings(max_examples=30, deadline=None)
+def test_no_difference_is_told_exactly_where_there_is_none(number: int, value: str) -> None:
+    key, colon, _ = LINES[number].partition(": ")
+    try:
+        other = parse_rules("\n".join([*LINES[:number], f"{key}{colon}{value}", *LINES[number + 1 :]]).encode())
+    except RulesFileError:
+        return
+    there, back = changes_between(READ, other), changes_between(other, READ)
+    assert (there == []) == (other == READ) == (told(there) == "")
+    assert sorted(change.place for change in there) == sorted(change.place for change in back)
+    assert all(change.old != change.new for change in there)
 
 
 @given(NUMBERS, st.integers(0, 12))

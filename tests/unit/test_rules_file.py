@@ -1,5 +1,6 @@
 """The rules file: what is read of it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from schemas.control import RulesPublished
 from schemas.instants import HOUR_MS, format_instant, parse_instant
 from schemas.rule_kinds import AbsenceRule
 from schemas.rules import DEFAULT_FEEDS, RuleSet
+from streams.rules_common import Names
 from streams.rules_file import load_rules, parse_rules
+from streams.rules_kinds import KINDS
 
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "rules"
 HEAD = "version: 1.0.0\ntenant: shop\n"
@@ -22,6 +25,14 @@ def test_every_rules_file_that_ships_can_be_published(path: Path) -> None:
     record = RulesPublished(at_ms=0, version=rule_set.version, revision=0, document=rule_set)
     assert decode_record(encode(record)) == record
     assert rule_set.rules
+
+
+def test_the_example_has_every_kind_and_every_field_of_rules() -> None:
+    text = (DEPLOYED / "example.yaml").read_text(encoding="utf-8")
+    assert {rule.kind for rule in load_rules(DEPLOYED / "example.yaml").rules} == set(KINDS)
+    names = Names("1", "UTC", {}, DEFAULT_FEEDS, (), (), (), {}, has_churn=True)
+    fields = {field for read, _ in KINDS.values() for field in read(names)}
+    assert [field for field in sorted(fields) if not re.search(rf"^    {field}: |[{{ ]{field}: ", text, re.MULTILINE)] == []
 
 
 def test_the_same_file_is_the_same_document() -> None:
