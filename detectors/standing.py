@@ -13,6 +13,7 @@ from detectors.labels import Reviews, drop_pending
 from detectors.lifecycle import LifecyclePolicy
 from detectors.marks import Marks
 from detectors.pending import PendingExamples
+from detectors.renewal import RenewalKind
 from detectors.rules_compiled import CompiledRules
 from detectors.score import ScoreKind
 from detectors.scoring import Assessment, RiskPolicy, Scorer
@@ -41,6 +42,7 @@ class Standing:
         rule_set = compiled.rule_set
         self.feeds = compiled.feeds
         self.score_kinds = [kind for kind in compiled.kinds if isinstance(kind, ScoreKind)]
+        self._renewal_kinds = [kind for kind in compiled.kinds if isinstance(kind, RenewalKind)]
         self._lifecycle = LifecyclePolicy.of(rule_set)
         self._reviews = Reviews.of(rule_set)
         self._policy = RiskPolicy.of(rule_set)
@@ -97,9 +99,11 @@ class Standing:
             decisions.examples += reviews.on_due(customer, due_ms, self._pending)
             customer.touched = customer.touched or customer.labels.reviewed_ms == due_ms
         if _passed_ms(customer) == due_ms:
-            # As far as the clock has come, but not past a review, which must find the features as they were then.
+            # As far as the clock has come, but not past a look, which must find the features as they were then.
             reached_ms = self._marks.now_ms(feeds)
-            settle(customer.features, max(due_ms, min(reached_ms or due_ms, reviews.wake_ms(customer))))
+            looks = [reviews.wake_ms(customer), *(kind.wake_ms(customer) for kind in self._renewal_kinds)]
+            limit_ms = min(look_ms for look_ms in looks if look_ms is not None)
+            settle(customer.features, max(due_ms, min(reached_ms or due_ms, limit_ms)))
             customer.touched = True
 
     def assess(self, customer: Customer, at_ms: int) -> Assessment:

@@ -7,14 +7,15 @@ from engine_run import rule_set
 from schemas.events import ContractCancelled, ContractRenewed, ContractSet, LoginSucceeded, TicketResolved
 from schemas.instants import DAY_MS
 from schemas.rule_kinds import RenewalRule
-from schemas.rules import RuleSet
+from schemas.rules import Churn, RuleSet
 
 _ids = count()
 
 
-def renewal(before: int = 30, **fields: object) -> RuleSet:
+def renewal(before: int = 30, *, churn: Churn | None = None, **fields: object) -> RuleSet:
     """A renewal date nearer than so many days."""
-    return rule_set(RenewalRule(**{"id": "renews", "version": "1", "before": f"P{before}D", **fields}))  # type: ignore[arg-type]
+    given = {"id": "renews", "version": "1", "before": f"P{before}D", **fields}
+    return rule_set(RenewalRule(**given), churn=churn)  # type: ignore[arg-type]
 
 
 def agreed(day: float, renews: float, contract: str = "c1") -> ContractSet:
