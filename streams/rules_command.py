@@ -215,7 +215,8 @@ async def _sent(settings: Settings, value: bytes, trail: Trail) -> int:
 def _summary(rule_set: RuleSet) -> str:
     width = max((len(rule.id) for rule in rule_set.rules), default=0)
     compiled = CompiledRules(rule_set)
-    lines = [f"version {rule_set.version} of {rule_set.tenant}, {len(rule_set.rules)} rules"]
+    count = "1 rule" if len(rule_set.rules) == 1 else f"{len(rule_set.rules)} rules"
+    lines = [f"version {rule_set.version} of {rule_set.tenant}, {count}"]
     for rule in rule_set.rules:
         feeds = ", ".join(compiled.by_id[rule.id].feeds) or "no feed"
         lines.append(f"  {rule.id:<{width}}  {rule.kind:<7}  needs {feeds}{_MODES[rule.mode]}")
