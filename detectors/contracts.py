@@ -68,8 +68,12 @@ class Contract(msgspec.Struct, array_like=True):
 
 
 def take(contracts: dict[str, Contract], event: ContractEvent) -> None:
-    """Take in an event of a contract, in whatever order it comes."""
-    contract = contracts.setdefault(event.contract_id, Contract())
+    """Take in an event of a contract, in whatever order it comes; at a new one, forget those that ended long ago."""
+    contract = contracts.get(event.contract_id)
+    if contract is None:
+        for contract_id in [known for known, old in contracts.items() if _is_over(old, event.at_ms - FORGET_AFTER_MS)]:
+            del contracts[contract_id]
+        contract = contracts[event.contract_id] = Contract()
     term = _term_of(event)
     place = bisect_right(contract.terms, term.at_ms, key=_by_time)
     contract.terms.insert(place, term)
@@ -79,11 +83,6 @@ def take(contracts: dict[str, Contract], event: ContractEvent) -> None:
         del contract.terms[0]
         for walk in contract.walks.values():
             walk.walked = max(0, walk.walked - 1)
-
-
-def forgettable(contracts: dict[str, Contract], at_ms: int) -> list[str]:
-    """The contracts that ended so long ago that they may be dropped, with whatever is kept of their alerts."""
-    return [contract_id for contract_id, contract in contracts.items() if _is_over(contract, at_ms - FORGET_AFTER_MS)]
 
 
 def _term_of(event: ContractEvent) -> Term:

@@ -164,23 +164,21 @@ class RenewalKind:
         said = walk.said
         if said is None or said.retracted:
             return []
-        if _ends(said, term):
-            said.closed, said.retracted = True, term.at_ms < said.due_ms
-            return [_closed("retracted" if said.retracted else "resolved", contract_id, term.at_ms, said, by=term)]
-        if term.at_ms < said.due_ms and not _was_meant(contract, said):
-            said.closed, said.retracted = True, True
-            return [_closed("retracted", contract_id, term.at_ms, said, by=term)]
-        return []
+        if term.at_ms < said.due_ms:  # late
+            return [] if _was_meant(contract, said) else [_retracted(contract_id, said, term)]
+        if not _ends(said, term):
+            return []
+        said.closed = True
+        return [_closed("resolved", contract_id, term.at_ms, said, by=term)]
 
     def _overtaken(self, contract_id: str, contract: Contract, walk: RenewalWalk, place: int) -> list[Transition]:
         """A late event that others have followed: it matters if an alert would not have opened."""
         said, term = walk.said, contract.terms[place]
         if said is None or said.retracted or _was_meant(contract, said):
             return []
-        was_open, said.closed, said.retracted = not said.closed, True, True
-        if was_open:  # what followed it may open another one
+        if not said.closed:  # what followed it may open another one
             walk.walked = place
-        return [_closed("retracted", contract_id, term.at_ms, said, by=term)]
+        return [_retracted(contract_id, said, term)]
 
     def _because(self, renews_at_ms: int, at_ms: int, seen: Seen) -> tuple[Because, ...]:
         near = Because(clause="renews_in_ms", value=renews_at_ms - at_ms, threshold=self.rule.before)
@@ -206,6 +204,11 @@ def _was_meant(contract: Contract, said: RenewalSaid) -> bool:
     place = bisect_left(contract.terms, said.due_ms, key=_at_ms)
     set_then = any(term.at_ms == said.due_ms and term.renews_at_ms == said.renews_at_ms for term in contract.terms[place:])
     return set_then or place == 0 or contract.terms[place - 1].renews_at_ms == said.renews_at_ms
+
+
+def _retracted(contract_id: str, said: RenewalSaid, term: Term) -> Transition:
+    said.closed, said.retracted = True, True
+    return _closed("retracted", contract_id, term.at_ms, said, by=term)
 
 
 def _closed(

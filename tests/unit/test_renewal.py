@@ -4,7 +4,7 @@ import pytest
 from contract_run import agreed, cancelled, login, renewal, renewed, solved
 from engine_run import EngineRun, complaint, feed, rule_set, tick, told_by
 
-from detectors.contracts import FORGET_AFTER_MS, MANY_TERMS, Contract, forgettable, take
+from detectors.contracts import FORGET_AFTER_MS, MANY_TERMS, Contract, take
 from detectors.renewal import RenewalKind
 from schemas.codec import Record
 from schemas.errors import ContractError
@@ -261,13 +261,24 @@ def test_dates_that_change_daily_for_a_year_open_where_the_last_one_says() -> No
     assert told_by(NEAR, [*moved, tick(734)]) == ["opened@734"]
 
 
-def test_contracts_that_ended_long_ago_can_be_forgotten() -> None:
+def test_contracts_that_ended_long_ago_are_forgotten_when_the_customer_has_a_new_one() -> None:
     contracts: dict[str, Contract] = {}
     for event in (agreed(0, renews=100, contract="a"), agreed(0, renews=900, contract="b"), cancelled(300, contract="c")):
         take(contracts, event)
-    assert forgettable(contracts, 100 * DAY_MS + FORGET_AFTER_MS) == []
-    assert forgettable(contracts, 100 * DAY_MS + FORGET_AFTER_MS + 1) == ["a"]
-    assert forgettable(contracts, 300 * DAY_MS + FORGET_AFTER_MS + 1) == ["a", "c"]
+    day = FORGET_AFTER_MS // DAY_MS
+    take(contracts, agreed(100 + day, renews=900, contract="d"))
+    assert list(contracts) == ["a", "b", "c", "d"]
+    take(contracts, agreed(101 + day, renews=900, contract="e"))
+    assert list(contracts) == ["b", "c", "d", "e"]
+    take(contracts, agreed(301 + day, renews=900, contract="f"))
+    assert list(contracts) == ["b", "d", "e", "f"]
+
+
+def test_a_contract_with_an_open_alert_is_not_forgotten() -> None:
+    #  the feed is dead: nobody knows whether the date has passed
+    run = EngineRun(NEAR).feed(agreed(0, renews=100, contract="a"), tick(70), feed(70, "crm", "dead"))
+    run.feed(agreed(900, renews=999, contract="b"), feed(900, "crm", "live"), tick(901))
+    assert run.told == ["opened@70", "expired@100"]
 
 
 def test_two_rules_walk_along_the_same_contract() -> None:
