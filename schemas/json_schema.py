@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from schemas.control import AnyControl, CalendarPublished, ModelPublished, RulesPublished
-from schemas.decisions import AlertRecord, ExampleRecord, LifecycleRecord, RiskRecord
+from schemas.decisions import AlertRecord, ErasureRecord, ExampleRecord, LifecycleRecord, RiskRecord
 from schemas.events import AnyEvent
 from schemas.progress import Heartbeat
 
@@ -24,6 +24,7 @@ _RFC_3339: Final = {"type": "string", "format": "date-time", "description": "RFC
 _TITLE_BY_NAME: Final[Mapping[str, str]] = {
     "alerts": "A record of the alert topics (alerts, shadow)",
     "control": "A document of the control topic",
+    "erasures": "The proof that a customer was erased",
     "events": "A record of the log: an event or a control record",
     "examples": "A matured training example",
     "lifecycle": "A change of a customer's stage",
@@ -34,6 +35,7 @@ _TITLE_BY_NAME: Final[Mapping[str, str]] = {
 _TYPES_BY_NAME: Final[Mapping[str, Any]] = {
     "alerts": AlertRecord,
     "control": RulesPublished | CalendarPublished | ModelPublished,
+    "erasures": ErasureRecord,
     "events": AnyEvent | AnyControl,
     "examples": ExampleRecord,
     "lifecycle": LifecycleRecord,

@@ -23,13 +23,16 @@ STRUCTS_BY_NAME: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "risk": DECISION_STRUCTS[1:2],
     "lifecycle": DECISION_STRUCTS[2:3],
     "examples": DECISION_STRUCTS[3:4],
+    "erasures": DECISION_STRUCTS[4:5],
     "control": (RulesPublished, CalendarPublished, ModelPublished),
     "events": (*EVENT_STRUCTS, *CONTROL_STRUCTS),
     "source": EVENT_STRUCTS,
     "progress": (Heartbeat,),
 }
 CASES = [(name, struct) for name, all_structs in sorted(STRUCTS_BY_NAME.items()) for struct in all_structs]
-READERS: dict[str, Callable[[bytes], object]] = dict.fromkeys(("alerts", "risk", "lifecycle", "examples"), decode_decision) | {
+READERS: dict[str, Callable[[bytes], object]] = dict.fromkeys(
+    ("alerts", "risk", "lifecycle", "examples", "erasures"), decode_decision
+) | {
     "control": decode_record,
     "events": decode_record,
     "source": decode_line,
