@@ -11,7 +11,7 @@ from schemas.events import EVENT_TYPES
 from schemas.instants import parse_instant
 from schemas.rule_kinds import Mode, Severity, Stage
 from schemas.rules import Feed
-from streams.rules_values import Field, exact_duration, list_of, meant, name, one_of, text
+from streams.rules_values import Field, exact_duration, list_of, meant, name, new_rule_id, one_of, text
 from streams.yaml_nodes import Entries, Node, Place, Reader, Refused
 
 RULE_TYPES: Final = tuple(event for event in EVENT_TYPES if not event.startswith("alert.") and event != "customer.erased")
@@ -64,7 +64,7 @@ class RuleAtHand:
 def common_fields(names: Names) -> dict[str, Field]:
     """The fields of every kind; a kind adds its own."""
     return {
-        "id": Field(name, required=True),
+        "id": Field(new_rule_id, required=True),
         "kind": Field(text, required=True),
         "version": Field(name),
         "severity": Field(one_of(get_args(Severity), "a severity")),

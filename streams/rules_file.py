@@ -22,6 +22,7 @@ from streams.rules_kinds import read_rule
 from streams.rules_values import (
     Field,
     exact_duration,
+    is_rule_id,
     list_of,
     mapping_of,
     name,
@@ -122,11 +123,11 @@ def _rules(node: Node | None, place: Place, names: Names) -> list[dict[str, Any]
 
 
 def _rule_ids(node: Node | None, place: Place) -> tuple[str, ...]:
-    """The ids of all rules; one that stands twice is a fault."""
+    """The ids of all rules that have a proper one; one that stands twice is a fault."""
     lines: dict[str, int] = {}
     for item in node.items if isinstance(node, Items) else ():
         found = _id_of(item)
-        if found is None or not isinstance(item, Entries):
+        if found is None or not isinstance(item, Entries) or not is_rule_id(found):
             continue
         line = item.key_lines["id"]
         if found in lines:

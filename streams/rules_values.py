@@ -14,6 +14,7 @@ from schemas.instants import exact_ms as parse_exact_ms
 from streams.yaml_nodes import Entries, Items, Node, Place, Reader, Refused, Scalar, shown
 
 _NAME: Final = re.compile(r"[^\s@/,]{1,100}")
+_RULE_ID: Final = re.compile(r"[^\s@/,#]{1,100}")
 _MOST_TEXT: Final = 500
 _MOST_YEARS: Final = 100
 _MOST_WORDS: Final = 40
@@ -64,6 +65,19 @@ def name(node: Node, place: Place) -> str:
     found = text(node, place)
     if _NAME.fullmatch(found) is None:
         raise Refused(node.line, f"{found!r} is not a name: at most 100 characters, no space, comma, `@` or `/`")
+    return found
+
+
+def is_rule_id(found: str) -> bool:
+    """Whether a word can name a rule, in alerts and in the keys of state."""
+    return _RULE_ID.fullmatch(found) is not None
+
+
+def new_rule_id(node: Node, place: Place) -> str:
+    """A word that can name a rule."""
+    found = text(node, place)
+    if not is_rule_id(found):
+        raise Refused(node.line, f"{found!r} cannot name a rule: at most 100 characters, no space, comma, `@`, `/` or `#`")
     return found
 
 

@@ -162,6 +162,13 @@ def test_an_alias_stands_for_what_it_names() -> None:
     assert [getattr(rule, "of", None) for rule in found.values()] == [["order.placed"], ["order.placed"]]
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_anchor_that_is_given_anew_holds_from_there() -> None:
+    lists = "[{id: a, kind: absence, of: &x [order.*], for: P9D}, {id: b, kind: absence, of: &x [login.*], for: P9D}"
+    found = rules_by_id(f"rules: {lists}, {{id: c, kind: absence, of: *x, for: P8D}}]")
+    assert getattr(found["c"], "of", None) == ["login.*"]
+
+
 def test_a_byte_order_mark_and_windows_line_ends_do_not_matter() -> None:
     content = b"\xef\xbb\xbf" + f"{HEAD}rules: []\n".replace("\n", "\r\n").encode()
     assert parse_rules(content) == parse_rules(f"{HEAD}rules: []\n".encode())
