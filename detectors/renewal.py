@@ -15,7 +15,7 @@ from schemas.events import AnyEvent
 from schemas.instants import DAY_MS, exact_ms
 from schemas.rule_kinds import RenewalRule
 
-_CLEARS_IF: Final = ClearsIf(code="event", of=["contract.cancelled", "contract.renewed"])
+_ENDING: Final = ["contract.cancelled", "contract.renewed"]
 
 Seen = Callable[[], Mapping[str, float]]
 
@@ -150,7 +150,7 @@ class RenewalKind:
                 due_ms=at_ms,
                 because=self._because(renews_at_ms, at_ms, seen),
                 evidence=(term.occurrence.evidence(),),
-                clears_if=_CLEARS_IF,
+                clears_if=ClearsIf(code="event", of=_ENDING, at_ms=renews_at_ms),
                 subject=contract_id,
             )
         ]

@@ -77,18 +77,16 @@ class RhythmKind:
         return self._due_ms(course)
 
     def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the protocol's)
-        """Decide every silence that is over its time by now, oldest first."""
+        """Decide the silence that is over its time; what comes after it has an instant of its own."""
         rhythm = customer.rhythms[self.state_key]
-        found: list[Transition] = []
-        while not rhythm.is_lull:
-            self._absorb(rhythm, now_ms)
-            start, passed_ms = rhythm.course.start, self._due_ms(rhythm.course)
-            if start is None or passed_ms is None or passed_ms > now_ms:
-                break
-            rhythm.lull = Lull(start.at_ms, passed_ms)
-            found.append(self._opened(rhythm.course, start, passed_ms))
-            if rhythm.pending:  # here already, and not before the due time
-                found.append(_ended(rhythm, rhythm.lull, rhythm.pending.pop(0)))
+        self._absorb(rhythm, due_ms)
+        start, passed_ms = rhythm.course.start, self._due_ms(rhythm.course)
+        if rhythm.is_lull or start is None or passed_ms is None or passed_ms > due_ms:
+            return []
+        rhythm.lull = Lull(start.at_ms, passed_ms)
+        found = [self._opened(rhythm.course, start, passed_ms)]
+        if rhythm.pending:  # here already, and not before the due time
+            found.append(_ended(rhythm, rhythm.lull, rhythm.pending.pop(0)))
         return found
 
     def _due_ms(self, course: Course) -> int | None:

@@ -241,6 +241,7 @@ def test_an_alert_says_why_from_what_and_what_would_clear_it() -> None:
     assert (opened.contract_id, opened.episode_start_ms, opened.due_ms) == ("c1", 100 * DAY_MS, 70 * DAY_MS)
     assert opened.clears_if is not None
     assert opened.clears_if.of == ["contract.cancelled", "contract.renewed"]
+    assert opened.clears_if.at_ms == 100 * DAY_MS
 
 
 def test_a_duration_of_calendar_months_is_refused() -> None:
