@@ -8,7 +8,7 @@ from schemas.errors import ContractError
 from schemas.instants import Exact, format_instant, parse_duration
 
 _MS_IN: Final = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000))
-_CLAUSES: Final = {
+CLAUSES: Final = {
     "silence_ms": "silent for {value} (limit {threshold})",
     "min_count": "{value} such events before (at least {threshold})",
     "max_count": "{value} such events before (at most {threshold})",
@@ -36,7 +36,12 @@ _CLAUSES: Final = {
     "open_for_ms": "open for {value} (limit {threshold})",
     "feed_status": "the feed is {value}",
     "rule_waits": "the rule {value} waits for it",
+    "priority": "priority {value}",
+    "tier": "tier {value}",
+    "category": "category {value}",
+    "team": "team {value}",
 }
+"""A template for each code of a clause; features have theirs in the table of features."""
 _SHARES: Final = frozenset({"probability", "fraction", "share", "change"})
 _STATES: Final = {
     "escalated": "nobody acknowledged it: {because}",
@@ -119,7 +124,7 @@ def _subject(alert: AlertRecord) -> str:
 def _clause(clause: Because, measured: dict[str, float]) -> str:
     if clause.clause in NAMES:
         return in_words(clause.clause, measured)
-    template = _CLAUSES.get(clause.clause)
+    template = CLAUSES.get(clause.clause)
     if template is None:
         limit = "" if clause.threshold is None else f" (limit {_value(clause.clause, clause.threshold)})"
         return f"{clause.clause.replace('_ms', '').replace('_', ' ')} {_value(clause.clause, clause.value)}{limit}"

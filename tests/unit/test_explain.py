@@ -8,13 +8,15 @@ import pytest
 from alert_records import alert
 from typer.testing import CliRunner
 
-from schemas.codec import encode
+from detectors.features import NAMES
+from schemas.codec import decode_decision, encode
 from schemas.decisions import AlertRecord, Because, ClearsIf, Evidence, Versions
 from schemas.events import SourcePosition
 from schemas.instants import DAY_MS, HOUR_MS
+from streams.alert_lookup import chosen
 from streams.cli import app
 from streams.explain import Explanation
-from streams.words import clears_when
+from streams.words import CLAUSES, clears_when
 
 #  last order      due         acked     given to bob   noted       order
 #  day 0 --------- day 90 ---- day 91 -- day 92 ------- day 93 ---- day 94
@@ -125,3 +127,21 @@ def test_the_command_finds_the_alert_in_a_file_by_the_beginning_of_its_id(tmp_pa
     assert (told["alert_id"], told["state"], told["sequence"]) == ("aaaaaaaa-1", "acked", 2)
     assert told["clears_if"] == {"code": "event", "of": ["order.placed"], "words": "order.placed of customer c"}
     assert told["evidence"][0]["src"] == {"topic": "shop", "epoch": 1, "partition": 2, "offset": 30, "index": 4}
+
+
+STORIES = sorted((Path(__file__).parents[1] / "golden" / "stories").iterdir())
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_every_alert_of_the_golden_stories_can_be_explained(story: Path) -> None:
+    records = [decode_decision(line) for line in (story / "alerts.jsonl").read_bytes().splitlines()]
+    alerts = [record for record in records if isinstance(record, AlertRecord)]
+    for alert_id in {record.alert_id for record in alerts}:
+        explained = Explanation(chosen(alerts, alert_id, "the story"))
+        told = explained.as_json()
+        assert len(told["transitions"]) == sum(record.alert_id == alert_id for record in alerts)
+        for word in (*(step["words"] for step in told["transitions"]), str(explained)):
+            assert word
+            assert "{" not in word
+        assert {clause["clause"] for clause in told["because"]} <= CLAUSES.keys() | set(NAMES)
+        assert told["closed"] or told["clears_if"] is not None
