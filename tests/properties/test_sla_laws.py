@@ -1,141 +1,439 @@
-"""The SLA clock against a stopwatch that is looked at every minute."""
+"""The SLA clocks against a stopwatch that is looked at every minute.
 
-from dataclasses import dataclass
+The stopwatch is told the whole history, sorted by time, each time anew; `Desk` knows beside it only what was told so far.
+Everything happens at even minutes, and promises are such that a share carried from one calendar to the other is a whole
+number of minutes.
+"""
 
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
 from engine_run import EngineRun, rule_set, tick
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.calendars import BusinessCalendar
-from detectors.sla_clock import ClockSpec, SlaClock, Target
-from detectors.tickets import Moment, take
+import detectors.tickets
+from detectors.calendars import AlwaysOpen, BusinessCalendar
+from detectors.sla_clock import SlaClock
+from detectors.sla_terms import ClockSpec, Target
+from detectors.tickets import Ticket, take
 from schemas.calendars import CalendarDocument
-from schemas.events import TicketClosed, TicketEvent, TicketOpened, TicketReopened, TicketResolved, TicketUpdated
+from schemas.codec import Record
+from schemas.events import (
+    TicketClosed,
+    TicketEvent,
+    TicketOpened,
+    TicketReopened,
+    TicketReplied,
+    TicketResolved,
+    TicketUpdated,
+)
 from schemas.instants import DAY_MS, MINUTE_MS
 from schemas.rule_kinds import SlaRule, SlaTarget
+from schemas.rules import RuleSet
 
 HOURS = ["00:00-00:40", "01:10-02:00", "05:00-05:30"]
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-OFFICE = CalendarDocument(time_zone="UTC", weekly=dict.fromkeys(WEEKDAYS[:3], HOURS))
+OFFICE = CalendarDocument(time_zone="UTC", weekly=dict.fromkeys(("mon", "tue", "wed"), HOURS))
 OPEN_MINUTES = {minute for start, end in ((0, 40), (70, 120), (300, 330)) for minute in range(start, end)}
-MINUTES = st.integers(0, 1500)
-KINDS = st.sampled_from(["pending", "open", "resolved", "reopened", "closed"])
+MONDAY = 4 * 1440  # 1970-01-05
+HORIZON = MONDAY + 1440 + 400
+MINUTES = st.integers(0, 180).map(lambda half: MONDAY + 2 * half)
+WARNINGS = (0.25, 0.75)
+CHANGES: dict[str, dict[str, str]] = {
+    "pending": {"status": "pending"},
+    "open": {"status": "open"},
+    "hold": {"status": "hold"},
+    "low": {"priority": "low"},
+    "normal": {"priority": "normal"},
+    "abroad": {"team": "abroad"},
+    "home": {"team": "home"},
+}
+REPLIES: dict[str, dict[str, Any]] = {
+    "answer": {"by": "agent"},
+    "note": {"by": "agent", "public": False},
+    "message": {"by": "customer"},
+}
+KINDS = st.sampled_from([*CHANGES, *REPLIES, "answer", "message", "message", "resolved", "reopened", "closed"])
 
 
 @dataclass(frozen=True)
 class Step:
     minute: int
     what: str
+    name: str = ""
 
 
-STEPS = st.lists(st.builds(Step, MINUTES, KINDS), max_size=8)
+@dataclass(frozen=True)
+class Promise:
+    """A clock, and how many minutes the office has for a ticket that is neither low nor abroad."""
+
+    clock: str
+    until: str
+    minutes: int
+    pause_on: tuple[str, ...] = ("pending",)
+
+    def of(self, *, low: bool, abroad: bool) -> tuple[str, int]:
+        """Calendar and minutes: abroad they work around the clock and have twice the time, as for what is low."""
+        if abroad:
+            return "abroad", 2 * self.minutes
+        return "office", 2 * self.minutes if low else self.minutes
+
+    @property
+    def targets(self) -> list[SlaTarget]:
+        return [
+            SlaTarget(team="abroad", target=f"PT{2 * self.minutes}M"),
+            SlaTarget(priority="low", target=f"PT{2 * self.minutes}M", calendar="c"),
+            SlaTarget(target=f"PT{self.minutes}M", calendar="c"),
+        ]
+
+    @property
+    def rules(self) -> RuleSet:
+        fields: Any = {"clock": self.clock, "until": self.until, "pause_on": list(self.pause_on), "warn_at": list(WARNINGS)}
+        rule = SlaRule(id="sla", version="1", targets=self.targets, **fields)
+        return rule_set(rule, calendars={"c": OFFICE})
 
 
-def event_of(step: Step, number: int) -> TicketEvent:
-    at_ms, name = step.minute * MINUTE_MS, f"e{number}"
-    match step.what:
-        case "opened":
-            return TicketOpened(id=name, customer_id="ann", at_ms=at_ms, ticket_id="T")
-        case "pending":
-            return TicketUpdated(id=name, customer_id="ann", at_ms=at_ms, ticket_id="T", status="pending")
-        case "open":
-            return TicketUpdated(id=name, customer_id="ann", at_ms=at_ms, ticket_id="T", status="open")
-        case "resolved":
-            return TicketResolved(id=name, customer_id="ann", at_ms=at_ms, ticket_id="T")
-        case "reopened":
-            return TicketReopened(id=name, customer_id="ann", at_ms=at_ms, ticket_id="T")
-        case _:
-            return TicketClosed(id=name, customer_id="ann", at_ms=at_ms, ticket_id="T")
+PROMISES = st.builds(
+    Promise,
+    st.sampled_from(["first_response", "next_response", "resolution"]),
+    st.sampled_from(["resolved", "closed"]),
+    st.integers(1, 10).map(lambda n: 4 * n),
+    st.sampled_from([("pending",), ("pending", "hold"), ()]),
+)
 
 
-def is_open(minute: int) -> bool:
-    """1970 began on a Thursday."""
-    return (minute // 1440 + 3) % 7 < 3 and minute % 1440 in OPEN_MINUTES
+def event_of(step: Step) -> TicketEvent:
+    fields: dict[str, Any] = {"id": step.name, "customer_id": "ann", "at_ms": step.minute * MINUTE_MS, "ticket_id": "T"}
+    if step.what in CHANGES:
+        return TicketUpdated(**fields, **CHANGES[step.what])  # type: ignore[arg-type]
+    if step.what in REPLIES:
+        return TicketReplied(**fields, **REPLIES[step.what])
+    kinds: dict[str, Any] = {
+        "opened": TicketOpened,
+        "resolved": TicketResolved,
+        "reopened": TicketReopened,
+        "closed": TicketClosed,
+    }
+    event: TicketEvent = kinds[step.what](**fields)
+    return event
 
 
-def first_breach(steps: list[Step], target: int, until: int) -> int | None:
-    """The minute at which a stopwatch reaches the target for the first time, looked at every minute."""
-    ordered = sorted(steps, key=lambda step: step.minute)
-    consumed, waiting, ended, place = 0, False, False, 0
-    for minute in range(ordered[0].minute, until):
-        while place < len(ordered) and ordered[place].minute == minute:
-            what = ordered[place].what
-            waiting = {"pending": True, "open": False, "reopened": False, "opened": False}.get(what, waiting)
-            ended = what in {"resolved", "closed"}  # and any status opens it again
-            place += 1
-        if is_open(minute) and not waiting and not ended:
-            consumed += 1
-        if consumed >= target:
-            return minute + 1
-    return None
-
-
-START = Step(0, "opened")
-MONDAY = 4 * 1440  # 1970-01-05
-
-
-def from_monday(steps: list[Step]) -> list[Step]:
-    return [Step(step.minute + MONDAY, step.what) for step in [START, *steps]]
-
-
-def clock_over(steps: list[Step], target: int) -> SlaClock:
-    promise = Target(
-        SlaTarget(target=f"PT{target}M", calendar="c"), BusinessCalendar.from_document(OFFICE), "1", target * MINUTE_MS
-    )
-    spec = ClockSpec("resolution", "resolved", frozenset({"pending"}), (), (promise,))
-    tickets: dict[str, object] = {}
+def named(steps: list[Step]) -> list[Step]:
+    """Each with an id of its own, in the order of arrival; a ticket is opened once."""
+    found: list[Step] = []
     for number, step in enumerate(steps):
-        take(tickets, event_of(step, number), None)  # type: ignore[arg-type]
-    moments: list[Moment] = tickets["T"].moments  # type: ignore[attr-defined]
-    return SlaClock(spec, None).run(moments)
+        if step.what != "opened" or all(known.what != "opened" for known in found):
+            found.append(Step(step.minute, step.what, f"e{number}"))
+    return found
 
 
-@given(STEPS, st.integers(1, 150))
-def test_a_breach_comes_when_the_stopwatch_says(steps: list[Step], target: int) -> None:
-    shifted = from_monday(steps)
-    clock = clock_over(shifted, target)
-    breaches = [episode.breach for episode in clock.episodes if episode.breach is not None]
-    found = [crossing.at_ms // MINUTE_MS for crossing in [*breaches, *clock.ahead()]]
-    assert (found[0] if found else None) == first_breach(shifted, target, MONDAY + 14 * 1440)
+STEPS = st.lists(st.builds(Step, MINUTES, KINDS), max_size=12).map(lambda steps: [Step(MONDAY, "opened"), *steps]).map(named)
+ARRIVALS = st.lists(st.builds(Step, MINUTES, KINDS | st.just("opened")), min_size=1, max_size=10).map(named)
 
 
-@given(STEPS, st.data())
-def test_the_order_of_arrival_ahead_of_the_clock_does_not_matter(steps: list[Step], data: st.DataObject) -> None:
-    rule = SlaRule(
-        id="sla",
-        version="1",
-        clock="resolution",
-        targets=[SlaTarget(target="PT2H", calendar="c")],
-        pause_on=["pending"],
-        warn_at=[0.5],
-    )
-    unique = list({step.minute: step for step in from_monday(steps)}.values())  # at one instant the log's order counts
-    events = [event_of(step, number) for number, step in enumerate(unique)]
-    shuffled = data.draw(st.permutations(events))
-    rules = rule_set(rule, calendars={"c": OFFICE})
-    last = tick((MONDAY / 1440) + 20)
-    in_order = EngineRun(rules).feed(*sorted(events, key=lambda event: event.at_ms), last)
-    mixed = EngineRun(rules).feed(*shuffled, last)
-    assert mixed.told == in_order.told
+# -- the stopwatch
 
 
-@given(STEPS, st.lists(MINUTES, max_size=6), st.sets(st.integers(0, 14)))
-def test_ticks_in_between_and_crashes_change_nothing(steps: list[Step], ticks: list[int], crashes: set[int]) -> None:
-    rule = SlaRule(
-        id="sla",
-        version="1",
-        clock="resolution",
-        until="closed",
-        targets=[SlaTarget(target="PT90M", calendar="c")],
-        warn_at=[0.25, 0.75],
-    )
-    rules = rule_set(rule, calendars={"c": OFFICE})
-    events = [event_of(step, number) for number, step in enumerate(from_monday(steps))]
-    records = [*events, *(tick((MONDAY + minute) * MINUTE_MS / DAY_MS) for minute in ticks)]
-    last = tick((MONDAY / 1440) + 20)
-    often, once = EngineRun(rules), EngineRun(rules).feed(*sorted(events, key=lambda event: event.at_ms), last)
-    for place, record in enumerate(sorted(records, key=lambda record: (record.at_ms, record.type != "tick"))):
-        often.feed(record)
+@dataclass
+class Run:
+    """From a start to an end, with the minutes at which something was reached."""
+
+    start: int
+    crossed: list[tuple[int, float]] = field(default_factory=list)
+    end: int | None = None
+    resumed: int | None = None
+
+    @property
+    def breach(self) -> int | None:
+        return next((minute for minute, fraction in self.crossed if fraction == 1.0), None)
+
+
+@dataclass
+class Stopwatch:
+    promise: Promise
+    runs: list[Run] = field(default_factory=list)
+    status: str = "open"
+    low: bool = False
+    abroad: bool = False
+    solved: bool = False
+    answered: bool = False
+    used: int = 0
+    measured: tuple[str, int] | None = None
+    warnings: list[float] = field(default_factory=lambda: list(WARNINGS))
+
+    def watch(self, steps: list[Step], until: int = HORIZON) -> list[Run]:
+        """Look every minute: what was reached by then comes first, then whatever happens, in the order of the log."""
+        happens: dict[int, list[Step]] = {}
+        for step in steps:
+            happens.setdefault(step.minute, []).append(step)
+        for minute in range(min(happens), until):
+            for step in happens.get(minute, ()):
+                self.take(step)
+                self.note_reached(minute)
+            if self.ticks and self.is_open(minute):
+                self.used += 1
+                self.note_reached(minute + 1)
+        return self.runs
+
+    @property
+    def ticks(self) -> bool:
+        waits = self.solved or self.status in self.promise.pause_on
+        return bool(self.runs) and self.runs[-1].end is None and not waits
+
+    def is_open(self, minute: int) -> bool:
+        """1970 began on a Thursday."""
+        return self.abroad or ((minute // 1440 + 3) % 7 < 3 and minute % 1440 in OPEN_MINUTES)
+
+    def note_reached(self, minute: int) -> None:
+        if not self.ticks or self.runs[-1].breach is not None:
+            return
+        _, target = self.promise.of(low=self.low, abroad=self.abroad)
+        if self.used >= target:
+            self.runs[-1].crossed.append((minute, 1.0))
+        while self.warnings and self.used >= self.warnings[0] * target:
+            fraction = self.warnings.pop(0)
+            if self.used < target:
+                self.runs[-1].crossed.append((minute, fraction))
+
+    def take(self, step: Step) -> None:
+        what, clock = step.what, self.promise.clock
+        self.change({"status": "open", "priority": "normal"} if what == "opened" else CHANGES.get(what, {}))
+        run = self.runs[-1] if self.runs else None
+        if clock == "next_response":
+            if what == "message" and self.answered and (run is None or run.end is not None):
+                self.runs.append(Run(step.minute))
+                self.used, self.measured, self.warnings = 0, None, list(WARNINGS)
+        elif run is None:
+            self.runs.append(Run(step.minute))
+        if what == "reopened" or "status" in CHANGES.get(what, {}):
+            self.reopen(step)
+        elif self.ends(what):
+            self.answered = True
+            if self.runs and self.runs[-1].end is None:
+                self.runs[-1].end = step.minute
+        self.solved = self.solved or what in {"resolved", "closed"}
+        if self.runs:
+            self.measure()
+
+    def change(self, changes: dict[str, str]) -> None:
+        self.status = changes.get("status", self.status)
+        self.low = changes["priority"] == "low" if "priority" in changes else self.low
+        self.abroad = changes["team"] == "abroad" if "team" in changes else self.abroad
+
+    def reopen(self, step: Step) -> None:
+        self.solved = False
+        self.status = "open" if step.what == "reopened" else self.status
+        if self.promise.clock == "resolution" and self.runs[-1].end is not None:
+            if self.runs[-1].crossed:
+                self.runs.append(Run(step.minute))
+            else:
+                self.runs[-1].end, self.runs[-1].resumed = None, step.minute
+
+    def ends(self, what: str) -> bool:
+        if self.promise.clock != "resolution":
+            return what in {"answer", "resolved", "closed"}
+        return what == "closed" or (what == "resolved" and self.promise.until == "resolved")
+
+    def measure(self) -> None:
+        """By another calendar, the share of the promise is kept."""
+        calendar, minutes = self.promise.of(low=self.low, abroad=self.abroad)
+        if self.measured is not None and self.measured[0] != calendar:
+            assert self.used * minutes % self.measured[1] == 0, "the drawn promises keep it whole"
+            self.used = self.used * minutes // self.measured[1]
+        self.measured = (calendar, minutes)
+
+
+# -- what a desk is told
+
+
+@dataclass
+class Alert:
+    start: int
+    warned: list[float] = field(default_factory=list)
+    due: int | None = None
+    over: int | None = None
+    retracted: bool = False
+
+
+@dataclass
+class Desk:
+    """What is to be told after each record, from the whole history and from what was told; all else is forgotten."""
+
+    promise: Promise
+    alerts: list[Alert] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    now: int | None = None
+    told: list[str] = field(default_factory=list)
+
+    def hear(self, record: Step) -> None:
+        if record.what == "tick":
+            self.now = max(self.now or 0, record.minute)
+        elif record not in self.steps:
+            self.steps.append(record)
+        if self.now is None or not self.steps:
+            return
+        runs = Stopwatch(self.promise).watch(self.steps)
+        known = [place for place, run in enumerate(runs) if self.alerts and run.start <= self.alerts[-1].start]
+        for run in runs[known[-1] if known else 0 :]:
+            alert = self.alert_of(run)
+            if alert is None:
+                continue
+            self.speak(alert, run, self.now)
+            if run.end is None or (alert.due is None and any(minute > self.now for minute, _ in self.ahead(alert, run))):
+                break
+
+    def alert_of(self, run: Run) -> Alert | None:
+        """The last one, or another when the run began after that was over."""
+        if not self.alerts:
+            return Alert(run.start)
+        last = self.alerts[-1]
+        if last.over is None:
+            return last
+        if run.start > last.start:
+            return Alert(run.start)
+        if run.resumed is not None and run.resumed >= last.over and run.resumed > last.start:
+            return Alert(run.resumed)
+        return last
+
+    def ahead(self, alert: Alert, run: Run) -> list[tuple[int, float]]:
+        """What is reached and was not told; a warning is given once in a ticket, or once in a run of messages."""
+        given = alert.warned if self.promise.clock == "next_response" else [one for old in self.alerts for one in old.warned]
+        return [(minute, fraction) for minute, fraction in run.crossed if fraction not in [*given, *alert.warned]]
+
+    def speak(self, alert: Alert, run: Run, now: int) -> None:
+        if alert.retracted:
+            return
+        if alert.due is not None and run.end is not None and run.end < alert.due and run.breach is None:
+            alert.retracted, alert.over = True, run.end
+            self.tell(alert, "retracted", run.end)
+            return
+        news = False
+        for minute, fraction in sorted(self.ahead(alert, run)):
+            if minute <= now and alert.due is None:
+                news = True
+                if fraction == 1.0:
+                    alert.due = minute
+                else:
+                    alert.warned.append(fraction)
+                self.tell(alert, "opened" if fraction == 1.0 else f"warned{fraction}", minute)
+        waits = alert.due is None and any(minute > now for minute, _ in self.ahead(alert, run))
+        if run.end is not None and not waits and alert in self.alerts:
+            if news or alert.over is None:
+                self.tell(alert, "resolved", run.end)
+            alert.over = run.end
+
+    def tell(self, alert: Alert, state: str, minute: int) -> None:
+        if all(known is not alert for known in self.alerts):
+            self.alerts.append(alert)
+        self.told.append(f"{state}@{minute - MONDAY} of {alert.start - MONDAY}")
+
+
+def desk_of(promise: Promise, records: list[Step]) -> list[str]:
+    desk = Desk(promise)
+    for record in records:
+        desk.hear(record)
+    return desk.told
+
+
+def engine_of(promise: Promise, records: list[Step], crashes: frozenset[int] = frozenset()) -> list[str]:
+    run = EngineRun(promise.rules)
+    for place, record in enumerate(records):
+        run.feed(record_of(record))
         if place in crashes:
-            often.restored()
-    assert often.feed(last).told == once.told
+            run.restored()
+    return [
+        f"{alert.state}{alert.fraction or ''}@{minute_of(alert.at_ms)} of {minute_of(alert.episode_start_ms)}"
+        for alert in run.alerts
+    ]
+
+
+def minute_of(at_ms: int) -> int:
+    return at_ms // MINUTE_MS - MONDAY
+
+
+def record_of(step: Step) -> Record:
+    return tick(step.minute * MINUTE_MS / DAY_MS) if step.what == "tick" else event_of(step)
+
+
+LAST = Step(HORIZON - 10, "tick")
+TICKS = st.builds(Step, MINUTES, st.just("tick"))
+
+
+def clock_over(steps: list[Step], promise: Promise) -> SlaClock:
+    office, abroad = BusinessCalendar.from_document(OFFICE), AlwaysOpen()
+    lengths = (2 * promise.minutes, 2 * promise.minutes, promise.minutes)
+    targets = tuple(
+        Target(target, abroad if target.calendar is None else office, None, minutes * MINUTE_MS)
+        for target, minutes in zip(promise.targets, lengths, strict=True)
+    )
+    spec: Any = ClockSpec(promise.clock, promise.until, frozenset(promise.pause_on), WARNINGS, targets)  # type: ignore[arg-type]
+    tickets: dict[str, Ticket] = {}
+    for step in steps:
+        take(tickets, event_of(step), None)
+    return SlaClock(spec, None).run(tickets["T"].moments)
+
+
+@given(PROMISES, STEPS)
+def test_whatever_is_reached_is_reached_when_the_stopwatch_says(promise: Promise, steps: list[Step]) -> None:
+    clock = clock_over(steps, promise)
+    found = [
+        (run.start.at_ms, [(one.at_ms, one.fraction) for one in run.warnings], run.breach, run.end) for run in clock.episodes
+    ]
+    ahead = [(one.at_ms // MINUTE_MS, one.fraction) for one in clock.ahead()]
+    runs = Stopwatch(promise).watch(steps)
+    assert [run.start * MINUTE_MS for run in runs] == [start for start, _, _, _ in found]
+    for place, (run, (_, warnings, breach, end)) in enumerate(zip(runs, found, strict=True)):
+        crossed = [(at_ms // MINUTE_MS, fraction) for at_ms, fraction in warnings]
+        crossed += [(breach.at_ms // MINUTE_MS, 1.0)] if breach is not None else []
+        crossed += ahead if place == len(found) - 1 else []
+        assert sorted(run.crossed) == sorted(one for one in crossed if one[0] <= HORIZON)
+        assert run.end == (None if end is None else end.at_ms // MINUTE_MS)
+
+
+@given(PROMISES, ARRIVALS, st.lists(TICKS, max_size=5), st.data())
+def test_what_is_told_equals_the_whole_history_looked_at_after_each_record(
+    promise: Promise, steps: list[Step], ticks: list[Step], data: st.DataObject
+) -> None:
+    again = data.draw(st.lists(st.sampled_from(steps), max_size=3))
+    records = [*data.draw(st.permutations([*steps, *ticks])), *again, LAST]
+    assert engine_of(promise, records) == desk_of(promise, records)
+
+
+@given(PROMISES, STEPS, st.lists(TICKS, max_size=6))
+def test_with_few_moments_kept_it_is_told_all_the_same(promise: Promise, steps: list[Step], ticks: list[Step]) -> None:
+    records = [*sorted([*steps, *ticks], key=lambda record: record.minute), LAST]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detectors.tickets, "MANY_MOMENTS", 4)
+        assert engine_of(promise, records) == desk_of(promise, records)
+
+
+@given(PROMISES, ARRIVALS, st.data())
+def test_the_order_of_arrival_ahead_of_the_clock_does_not_matter(
+    promise: Promise, steps: list[Step], data: st.DataObject
+) -> None:
+    unique = list({step.minute: step for step in steps}.values())  # at one instant the log's order counts
+    shuffled = data.draw(st.permutations(unique))
+    in_order = engine_of(promise, [*sorted(unique, key=lambda step: step.minute), LAST])
+    assert engine_of(promise, [*shuffled, LAST]) == in_order
+
+
+@given(PROMISES, STEPS, st.lists(TICKS, max_size=6), st.frozensets(st.integers(0, 18)))
+def test_ticks_in_between_and_crashes_change_nothing(
+    promise: Promise, steps: list[Step], ticks: list[Step], crashes: frozenset[int]
+) -> None:
+    in_order = sorted(steps, key=lambda step: step.minute)
+    often = sorted([*steps, *ticks], key=lambda record: (record.minute, record.what != "tick"))
+    assert engine_of(promise, [*often, LAST], crashes) == engine_of(promise, [*in_order, LAST])
+
+
+@given(PROMISES, ARRIVALS, st.lists(TICKS, max_size=4), st.data())
+def test_every_alert_is_of_one_episode_and_its_records_are_counted(
+    promise: Promise, steps: list[Step], ticks: list[Step], data: st.DataObject
+) -> None:
+    run = EngineRun(promise.rules).feed(*map(record_of, [*data.draw(st.permutations([*steps, *ticks])), LAST]))
+    episodes = {(alert.alert_id, alert.episode_start_ms) for alert in run.alerts}
+    assert len(episodes) == len({alert_id for alert_id, _ in episodes})
+    for alert_id, _ in episodes:
+        sequences = [alert.sequence for alert in run.alerts if alert.alert_id == alert_id]
+        assert sequences == list(range(1, len(sequences) + 1))
