@@ -4,6 +4,7 @@ from typing import Literal
 
 from detectors.calendar_time import add_duration
 from detectors.calendars import Calendar
+from detectors.customer_update import tiers_from
 from detectors.features import seen_at
 from detectors.kinds import Transition, state_key
 from detectors.occurrence import Occurrence
@@ -145,7 +146,7 @@ class AbsenceKind:
         return found
 
     def _opened(self, customer: Customer, silence: Silence, start: Occurrence, due_ms: int) -> Transition:
-        because = [Because(clause="silence_ms", value=due_ms - start.at_ms, threshold=self._text_for(customer))]
+        because = [Because(clause="silence_ms", value=due_ms - start.at_ms, threshold=self._text_for(customer, start.at_ms))]
         counted = silence.cursor.at_start
         if self.rule.min_count is not None:
             because.append(Because(clause="min_count", value=counted, threshold=self.rule.min_count))
@@ -165,12 +166,23 @@ class AbsenceKind:
         rule = self.rule
         return (rule.min_count is None or count >= rule.min_count) and (rule.max_count is None or count <= rule.max_count)
 
-    def _text_for(self, customer: Customer) -> str:
-        standard = self.rule.for_ if self.rule.for_ is not None else f"{self.rule.workdays} workdays"
-        return self.rule.for_by_tier.get(customer.tier or "", standard)
-
     def _due_for(self, customer: Customer) -> DueOf:
-        return self._due_by_tier.get(customer.tier or "", self._due)
+        """When silences of this customer are due."""
+        if not self._due_by_tier or not customer.tiers:
+            return self._due
+        return lambda start_ms: self._due_and_tier(customer, start_ms)[0]
+
+    def _due_and_tier(self, customer: Customer, start_ms: int) -> tuple[int, str | None]:
+        """When a silence is due, and by which tier: that of its time, and after a change not before it."""
+        for since_ms, until_ms, tier in tiers_from(customer, start_ms):
+            due_ms = max(self._due_by_tier.get(tier or "", self._due)(start_ms), since_ms)
+            if until_ms is None or due_ms <= until_ms:
+                return due_ms, tier
+        raise AssertionError("the last of the tiers has no end")
+
+    def _text_for(self, customer: Customer, start_ms: int) -> str:
+        standard = self.rule.for_ if self.rule.for_ is not None else f"{self.rule.workdays} workdays"
+        return self.rule.for_by_tier.get(self._due_and_tier(customer, start_ms)[1] or "", standard)
 
 
 def _says(where: Predicate | None, customer: Customer, event: AnyEvent) -> bool | None:

@@ -14,10 +14,11 @@ import msgspec
 
 from detectors.alert_state import AlertSlot, PastAlert
 from detectors.calendar_time import load_zone, midnight_ms
+from detectors.customer_update import tiers_from
 from detectors.identity import alert_bytes, slot_key
 from detectors.kinds import Kind
 from detectors.state import Customer
-from detectors.told import OPEN_STATES, Told, bare, moved, remarked, set_wake
+from detectors.told import OPEN_STATES, Told, bare, moved, own_wake_ms, remarked, set_wake
 from detectors.transition import Transition
 from schemas.decisions import CLOSED_STATES, Because
 from schemas.errors import ContractError
@@ -66,7 +67,14 @@ class AlertLife:
     # -- what kinds say
 
     def hear(
-        self, customer: Customer, kind: Kind, said: Transition, *, enabled_from_ms: int | None, by_timer: bool
+        self,
+        customer: Customer,
+        kind: Kind,
+        said: Transition,
+        *,
+        enabled_from_ms: int | None,
+        reached_ms: int | None,
+        by_timer: bool,
     ) -> Iterator[Told]:
         """Take in what a kind says; whoever reads on finds the alert as it is after each record.
 
@@ -75,20 +83,34 @@ class AlertLife:
             kind: the rule.
             said: a beginning or an end of an episode.
             enabled_from_ms: openings before it are not made.
+            reached_ms: how far the rule's clock has come; None: it has not begun.
             by_timer: it was decided because time has passed, so a freeze puts it off.
         """
+        if said.state in {"opened", "warned"} and enabled_from_ms is not None and said.at_ms < enabled_from_ms:
+            return
         slot = customer.alerts.get(slot_key(kind.rule.id, said.subject))
+        is_ahead = reached_ms is None or said.at_ms > reached_ms
+        if slot is not None and is_ahead and said.state != "retracted" and (slot.state == "held" or slot.ahead):
+            slot.ahead.append(said)
+            set_wake(slot)
+            return
         if slot is not None:
             yield from self.catch_up(customer, kind, slot, said.at_ms)
-        if said.state not in {"opened", "warned"}:
-            yield from self._end(kind, slot, said)
-        elif enabled_from_ms is None or said.at_ms >= enabled_from_ms:
-            yield from self._begin(customer, kind, self._slot_for(customer, kind, said), said, by_timer=by_timer)
+        yield from self._take(customer, kind, said, may_wait=is_ahead and kind.rule.stages is not None, by_timer=by_timer)
 
     def catch_up(self, customer: Customer, kind: Kind, slot: AlertSlot, to_ms: int) -> Iterator[Told]:
         """Whatever happens to an alert by itself until an instant, and at it."""
         while slot.wake_ms is not None and slot.wake_ms <= to_ms:
             yield from self._wake(customer, kind, slot, slot.wake_ms)
+
+    def _take(
+        self, customer: Customer, kind: Kind, said: Transition, *, may_wait: bool = False, by_timer: bool = False
+    ) -> Iterator[Told]:
+        if said.state in {"opened", "warned"}:
+            slot = self._slot_for(customer, kind, said)
+            yield from self._begin(customer, kind, slot, said, may_wait=may_wait, by_timer=by_timer)
+        else:
+            yield from self._end(kind, customer.alerts.get(slot_key(kind.rule.id, said.subject)), said)
 
     def _slot_for(self, customer: Customer, kind: Kind, said: Transition) -> AlertSlot:
         key = slot_key(kind.rule.id, said.subject)
@@ -97,20 +119,24 @@ class AlertLife:
             if slot is not None:
                 self.retire(customer, key)
             cooldown_ms = slot.cooldown_until_ms if slot is not None else None
-            slot = AlertSlot(said.episode_start_ms, said.due_ms, 0, "dropped", cooldown_until_ms=cooldown_ms)
+            ahead = slot.ahead if slot is not None else []
+            slot = AlertSlot(said.episode_start_ms, said.due_ms, 0, "dropped", cooldown_until_ms=cooldown_ms, ahead=ahead)
             customer.alerts[key] = slot
         return slot
 
-    def _begin(self, customer: Customer, kind: Kind, slot: AlertSlot, said: Transition, *, by_timer: bool) -> Iterator[Told]:
+    def _begin(
+        self, customer: Customer, kind: Kind, slot: AlertSlot, said: Transition, *, may_wait: bool, by_timer: bool
+    ) -> Iterator[Told]:
         if slot.state in OPEN_STATES:
             return  # a warning that comes too late, or an opening that was told
         release_ms = max(said.at_ms + self._terms_of(kind.rule).dwell_ms, slot.cooldown_until_ms or 0)
         if by_timer or release_ms > said.at_ms:
             release_ms = self._thawed_ms(release_ms)
-        fits_ms = fits_from_ms(customer, kind.rule, release_ms)
+        # the stage at an instant is only known once the clock has reached it
+        fits_ms = release_ms if may_wait else fits_from_ms(customer, kind.rule, release_ms)
         slot.state, slot.said, slot.due_ms, slot.until_ms, slot.at_ms = "held", said, said.due_ms, fits_ms, said.at_ms
         set_wake(slot)
-        if fits_ms == said.at_ms:
+        if fits_ms == said.at_ms and not may_wait:
             yield from self._wake(customer, kind, slot, said.at_ms)
 
     def _end(self, kind: Kind, slot: AlertSlot | None, said: Transition) -> Iterator[Told]:
@@ -145,11 +171,14 @@ class AlertLife:
             yield from self.catch_up(customer, kind, slot, due_ms)
 
     def _wake(self, customer: Customer, kind: Kind, slot: AlertSlot, at_ms: int) -> Iterator[Told]:
-        said = slot.said
-        if said is None:  # nothing is open, nothing waits
+        said, own_ms = slot.said, own_wake_ms(slot)
+        if slot.ahead and (own_ms is None or own_ms > at_ms):
+            first = slot.ahead.pop(0)
+            set_wake(slot)
+            yield from self._take(customer, kind, first)
+        elif said is None:  # nothing is open, nothing waits
             slot.wake_ms = None
-            return
-        if slot.state == "held":
+        elif slot.state == "held":
             yield from self._let_out(customer, kind, slot, said, at_ms)
         elif slot.expires_ms is not None and slot.expires_ms <= at_ms:
             yield from self._expire(kind, slot, at_ms, self._open_too_long(kind))
@@ -197,13 +226,14 @@ class AlertLife:
         limit_ms = self._terms_of(kind.rule).expire_after_ms or 0
         return Because(clause="open_for_ms", value=limit_ms, threshold=limit_ms)
 
-    def relook(self, customer: Customer, kinds: Iterable[Kind], at_ms: int) -> None:
-        """The customer's tier or stage is another from an instant on: what was withheld may be let out."""
+    def relook(self, customer: Customer, kinds: Iterable[Kind]) -> None:
+        """The customer's tier or stage is another now: what was withheld may be let out, as soon as it fits."""
         for kind in kinds:
             for _, slot in slots_of(customer, kind.rule.id):
                 if slot.state == "held" and slot.until_ms is None and slot.said is not None:
                     ripe_ms = max(slot.said.at_ms + self._terms_of(kind.rule).dwell_ms, slot.cooldown_until_ms or 0)
-                    slot.until_ms = fits_from_ms(customer, kind.rule, max(ripe_ms, at_ms))
+                    stage_ms = customer.lifecycle.since_ms if kind.rule.stages is not None else 0
+                    slot.until_ms = fits_from_ms(customer, kind.rule, max(ripe_ms, stage_ms))
                     set_wake(slot)
 
     def _thawed_ms(self, at_ms: int) -> int:
@@ -296,8 +326,4 @@ def fits_from_ms(customer: Customer, rule: Rule, at_ms: int) -> int | None:
         return None
     if rule.tiers is None:
         return at_ms
-    since_ms = customer.tier_since_ms
-    tier = customer.tier if since_ms is None or at_ms >= since_ms else customer.tier_before
-    if tier in rule.tiers:
-        return at_ms
-    return since_ms if since_ms is not None and at_ms < since_ms and customer.tier in rule.tiers else None
+    return next((since_ms for since_ms, _, tier in tiers_from(customer, at_ms) if tier in rule.tiers), None)

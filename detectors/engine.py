@@ -256,14 +256,13 @@ class PartitionEngine:
 
     # -- time
 
-    def _told(self, customer: Customer, decisions: Decisions, due_ms: int | None = None, *, selects: bool = False) -> bool:
+    def _told(self, customer: Customer, decisions: Decisions, *, selects: bool = False) -> bool:
         """End a step; whether anything was told. `selects`: tier or stage may let out what was withheld."""
         if self._telling is None or self._rules is None:
             return False
         if selects and customer.alerts:
-            since_ms = max(customer.tier_since_ms or 0, customer.lifecycle.since_ms)
-            self._telling.life.relook(customer, self._rules.selective, since_ms)
-        return self._telling.write(customer, decisions, due_ms)
+            self._telling.life.relook(customer, self._rules.selective)
+        return self._telling.write(customer, decisions)
 
     def _run_timers(self, decisions: Decisions) -> None:
         """Decide whatever the clocks have reached, the earliest first."""
@@ -271,21 +270,21 @@ class PartitionEngine:
             self._due(*due, decisions)
 
     def _due(self, due_ms: int, customer_id: str, feeds: Feeds, decisions: Decisions) -> None:
-        if self._agenda is None or self._telling is None or self._standing is None:
+        if self._agenda is None or self._telling is None or self._standing is None or self._rules is None:
             return
         customer = self._customers.change(customer_id)
         stage, now_ms = customer.stage, self._marks.now_ms(feeds)
+        self._standing.on_due(customer, due_ms, feeds, decisions)
+        selects = customer.stage != stage
+        if selects:
+            self._telling.life.relook(customer, self._rules.selective)
         for kind in self._agenda.due(customer, feeds, due_ms):
-            self._telling.say(customer, kind, kind.on_due(customer, due_ms, now_ms or due_ms), by_timer=True)
+            self._telling.say(customer, kind, kind.on_due(customer, due_ms, now_ms or due_ms), due_ms)
         for kind in self._agenda.awake(customer, feeds, due_ms):
             self._telling.wake(customer, kind, due_ms)
         if feeds == ANY_FEED:
-            decisions.tombstones += [
-                Tombstone("alerts", key, customer.id) for key in self._telling.life.forget(customer, due_ms)
-            ]
-        self._standing.on_due(customer, due_ms, feeds, decisions)
-        selects = customer.stage != stage
-        told = self._told(customer, decisions, due_ms, selects=selects)
+            decisions.tombstones += [Tombstone("alerts", key) for key in self._telling.life.forget(customer, due_ms)]
+        told = self._telling.write(customer, decisions, due_ms)
         self._arm(customer, self._agenda.all if told or selects else self._agenda.of_clock(feeds))
 
     def _look(self, decisions: Decisions) -> None:

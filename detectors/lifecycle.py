@@ -78,10 +78,10 @@ class LifecyclePolicy:
     def wake_ms(self, customer: Customer) -> int | None:
         """When the stage changes if nothing else happens, or an event is passed by the clock."""
         ahead, deadline = customer.lifecycle.ahead, self._deadline(customer)
-        turn_ms = ahead[0].at_ms if ahead else None
+        passed_ms = ahead[0].at_ms + 1 if ahead else None
         if deadline is None:
-            return turn_ms
-        return deadline[0] if turn_ms is None else min(deadline[0], turn_ms)
+            return passed_ms
+        return deadline[0] if passed_ms is None else min(deadline[0], passed_ms)
 
     def on_due(self, customer: Customer, due_ms: int) -> list[LifecycleRecord]:
         """The clock has reached `wake_ms`. Of a deadline and an event at the same instant the deadline goes first."""
@@ -92,7 +92,7 @@ class LifecyclePolicy:
             turn_ms = ahead[0].at_ms if ahead else None
             if deadline is not None and deadline[0] <= due_ms and (turn_ms is None or deadline[0] <= turn_ms):
                 found.append(self._move(customer, deadline[1], deadline[0], NO_ACTIVITY))
-            elif turn_ms is not None and turn_ms <= due_ms:
+            elif turn_ms is not None and turn_ms < due_ms:
                 found += self._turn(customer, ahead.pop(0))
             else:
                 return found

@@ -110,9 +110,8 @@ class Customer(msgspec.Struct, array_like=True):
     """By id of the contract, whatever the rules."""
     composites: dict[str, Composite] = {}
     past_alerts: list[PastAlert] = []
-    tier_before: str | None = None
-    """Until `tier_since_ms`."""
-    tier_since_ms: int | None = None
+    tiers: list[tuple[int, str]] = []
+    """Since when which tier holds, by time; before the first there was none."""
 
 
 class Wakes(msgspec.Struct, array_like=True):

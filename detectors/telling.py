@@ -40,11 +40,18 @@ class Telling:
         self._book = AlertBook(rules.rule_set, marks, engine, model)
         self._told: list[Told] = []
 
-    def say(self, customer: Customer, kind: Kind, said: Iterable[Transition], *, by_timer: bool = False) -> None:
-        """Take in what a kind says."""
-        enabled_from_ms = self._head.enabled_from_ms.get(kind.rule.id)
+    def say(self, customer: Customer, kind: Kind, said: Iterable[Transition], due_ms: int | None = None) -> None:
+        """Take in what a kind says; `due_ms` is the instant at which time made it say so, None: an event did."""
         for transition in said:
-            for told in self.life.hear(customer, kind, transition, enabled_from_ms=enabled_from_ms, by_timer=by_timer):
+            heard = self.life.hear(
+                customer,
+                kind,
+                transition,
+                enabled_from_ms=self._head.enabled_from_ms.get(kind.rule.id),
+                reached_ms=self._marks.now_ms(kind.feeds) if due_ms is None else due_ms,
+                by_timer=due_ms is not None,
+            )
+            for told in heard:
                 self._note(customer, told)
 
     def wake(self, customer: Customer, kind: Kind, due_ms: int) -> None:
@@ -93,7 +100,7 @@ class Telling:
                 continue
             limit_ms = reached_ms if due_ms is None else min(reached_ms, due_ms)
             if wake_ms <= limit_ms:
-                self.say(customer, kind, kind.on_due(customer, limit_ms, reached_ms), by_timer=True)
+                self.say(customer, kind, kind.on_due(customer, limit_ms, reached_ms), limit_ms)
 
     def _note(self, customer: Customer, told: Told) -> None:
         self._told.append(told)

@@ -65,12 +65,19 @@ def remarked(
 
 def set_wake(slot: AlertSlot) -> None:
     """Note when something happens to the alert by itself."""
+    own_ms = own_wake_ms(slot)
+    ahead_ms = slot.ahead[0].at_ms if slot.ahead else None
+    slot.wake_ms = own_ms if ahead_ms is None else ahead_ms if own_ms is None else min(own_ms, ahead_ms)
+
+
+def own_wake_ms(slot: AlertSlot) -> int | None:
+    """When it is let out, escalated, woken from a snooze, or expires."""
     wakes = [slot.expires_ms] if slot.state in OPEN_STATES else []
     if slot.state in {"held", "snoozed"}:
         wakes.append(slot.until_ms)
     if slot.state == "opened":
         wakes.append(slot.ack_by_ms)
-    slot.wake_ms = min((wake for wake in wakes if wake is not None), default=None)
+    return min((wake for wake in wakes if wake is not None), default=None)
 
 
 def bare(slot: AlertSlot, at_ms: int) -> Transition:

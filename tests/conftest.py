@@ -6,9 +6,14 @@ import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 from kafka_server import KafkaUnavailable, running_kafka
 
 from streams.devbroker.process import spawn_broker
+
+# How long a machine takes says nothing about the code.
+settings.register_profile("churnwatch", deadline=None)
+settings.load_profile("churnwatch")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codec import Record, encode
+from schemas.decisions import AlertRecord
 from schemas.events import AnyEvent
-from schemas.rule_kinds import AbsenceRule, CountRule
+from schemas.rule_kinds import AbsenceRule, AllRule, AnyRule, CountRule
+from schemas.rules import Lifecycle
 
 DAYS = st.integers(0, 60)
 CUSTOMERS = st.sampled_from(["ann", "bob"])
@@ -27,6 +29,20 @@ RULES = rule_set(
         id="last", version="1", of=["order.placed"], after=["contact.made"], for_="P4D", restart=True, needs=["orders"]
     ),
     CountRule(id="burst", version="1", of=["ticket.opened"], at_least=2, within="P7D", cooldown="P3D"),
+    CountRule(id="lasting", version="1", of=["ticket.opened"], at_least=2, within="P7D", dwell="P4D", ack_by="P1D"),
+    absence(id="vips", for_="P6D", tiers=["vip"], ack_by="P2D", expire_after="P5D", inhibits=["silent"]),
+    absence(id="staged", for_="P6D", stages=["silent"], mode="shadow", cooldown="P9D"),
+    AllRule(id="both", version="1", rules=["silent", "burst"], inhibits=["burst"], dwell="P1D"),
+    AnyRule(id="either", version="1", rules=["both", "unanswered"], needs=["orders", "tickets"]),
+    lifecycle=Lifecycle(silent_after="P8D", churned_after="P30D"),
+    freeze=["1970-01-20/1970-01-25"],
+)
+
+
+TIMELY = st.one_of(
+    st.builds(order, DAYS, CUSTOMERS),
+    st.builds(complaint, DAYS, CUSTOMERS),
+    st.builds(tier, DAYS, st.sampled_from(["vip", "basic"])),
 )
 
 
@@ -80,6 +96,19 @@ def test_silences_do_not_depend_on_how_often_the_clock_ticks(orders: Sequence[An
     assert sorted(told_by(rules, [*ordered, tick(99)])) == sorted(one_tick)
 
 
+@given(st.lists(TIMELY, max_size=15), st.lists(DAYS, max_size=8))
+def test_no_alert_depends_on_how_often_the_clock_ticks(events: Sequence[AnyEvent], days: Sequence[int]) -> None:
+    #  in order of time; with or without ticks in between, the same is told, only later
+    ordered = sorted(events, key=lambda one: one.at_ms)
+    ticked = sorted([*events, *(tick(day) for day in days)], key=lambda record: (record.at_ms, record.type != "tick"))
+    seldom, often = EngineRun(RULES).feed(*ordered, tick(99)), EngineRun(RULES).feed(*ticked, tick(99))
+    assert sorted(map(told_of, often.alerts)) == sorted(map(told_of, seldom.alerts))
+
+
+def told_of(alert: AlertRecord) -> tuple[str, ...]:
+    return (alert.alert_id, f"{alert.sequence:03}", alert.state, f"{alert.at_ms:015}")
+
+
 @given(
     st.lists(st.builds(order, DAYS), max_size=12).flatmap(lambda orders: st.tuples(st.just(orders), st.permutations(orders)))
 )
@@ -104,19 +133,16 @@ def test_silences_equal_their_definition(days: list[int], length: int, until: in
     assert sorted(told) == sorted(expected)
 
 
-@given(st.lists(st.integers(0, 60), max_size=12), st.integers(2, 4), st.integers(1, 12))
-def test_bursts_open_where_their_definition_says(days: list[int], needed: int, within: int) -> None:
-    #  in order of time, and the clock follows each event
-    ordered, opened = sorted(days), []
-    open_until: float | None = None
-    for place, day in enumerate(ordered):
-        if open_until is not None and day > open_until:
-            open_until = None
-        inside = [earlier for earlier in ordered[: place + 1] if day - within < earlier <= day]
-        if len(inside) >= needed:
-            if open_until is None:
-                opened.append(f"opened@{day}")
-            open_until = inside[-needed] + within
+@given(st.lists(st.integers(0, 60), max_size=12), st.integers(2, 4), st.integers(1, 12), st.lists(DAYS, max_size=6))
+def test_bursts_equal_their_definition(days: list[int], needed: int, within: int, ticks: list[int]) -> None:
+    #  in order of time, however often the clock ticks; looked at twice a day
+    expected, is_open = [], False
+    for half in range(99 * 2):
+        is_full = sum(half / 2 - within < day <= half / 2 for day in days) >= needed
+        if is_full != is_open:
+            expected.append(f"{'opened' if is_full else 'resolved'}@{half / 2:g}")
+        is_open = is_full
     rules = rule_set(CountRule(id="b", version="1", of=["ticket.opened"], at_least=needed, within=f"P{within}D"))
-    records = [record for day in ordered for record in (tick(day), complaint(day))]
-    assert [told for told in told_by(rules, records) if told.startswith("opened")] == opened
+    records: list[Record] = [*(complaint(day) for day in days), *(tick(day) for day in ticks)]
+    ordered = sorted(records, key=lambda record: (record.at_ms, record.type != "tick"))
+    assert told_by(rules, [*ordered, tick(99)]) == expected

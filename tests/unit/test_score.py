@@ -24,7 +24,9 @@ class Line:
     def look(self, day: float, probability: float | None, reasons: list[RiskReason] | None = None) -> "Line":
         self.records += self.life.on_due(self.customer, self.kind, ms(day))
         for said in self.kind.on_look(self.customer, ms(day), probability, reasons or []):
-            self.records += self.life.hear(self.customer, self.kind, said, enabled_from_ms=None, by_timer=False)
+            self.records += self.life.hear(
+                self.customer, self.kind, said, enabled_from_ms=None, reached_ms=ms(day), by_timer=False
+            )
         return self
 
     def told(self) -> list[tuple[str, float, float]]:
@@ -75,8 +77,8 @@ def test_customers_whom_the_rule_is_not_for_are_left_alone_until_it_is() -> None
     line = Line(tiers=["vip"]).look(1, 0.9)
     assert line.told() == []
 
-    line.customer.tier, line.customer.tier_since_ms = "vip", ms(1.5)
-    line.life.relook(line.customer, [line.kind], ms(1.5))
+    line.customer.tiers = [(ms(1.5), "vip")]
+    line.life.relook(line.customer, [line.kind])
     assert line.look(2, 0.9).told() == [("opened", 1.5, 1)]
 
 
