@@ -58,7 +58,21 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
     program = "import sys, streams.cli; heavy = {'faust', 'river', 'aiokafka', 'kafka', 'redis', 'pydantic'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", f"{program}; sys.exit(len(heavy))"], check=True)
     shown = churnwatch("--help").stdout
-    for name in ("demo", "worker", "topics", "broker", "import", "export", "replay", "rules", "doctor", "schemas"):
+    for name in (
+        "demo",
+        "worker",
+        "topics",
+        "broker",
+        "import",
+        "export",
+        "replay",
+        "rules",
+        "explain",
+        "ack",
+        "erase",
+        "doctor",
+        "schemas",
+    ):
         assert name in shown
 
 
