@@ -63,11 +63,10 @@ class DailyCounts(msgspec.Struct, array_like=True):
         """
         return sum(self.counts[bisect_left(self.days, first) : bisect_left(self.days, end)])
 
-    def forget(self, before: int) -> bool:
-        """Drop the days before one; whether there were any."""
+    def forget(self, before: int) -> None:
+        """Drop the days before one."""
         place = bisect_left(self.days, before)
         del self.days[:place], self.counts[:place]
-        return place > 0
 
     def next_change(self, midnight: int, lags: Iterable[int]) -> int | None:
         """The first later midnight at which a day gets into a window that ends so many days before it.

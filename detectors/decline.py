@@ -58,9 +58,14 @@ class DeclineKind:
         if trend is None:
             missed = [customer.lasts[name].at_ms for name in sorted(self.types) if name in customer.lasts]
             if missed:
-                customer.trends[self.state_key] = Trend(whole_from=next_midnight(max(missed) + 1))
+                whole_from = next_midnight(max(missed) + 1)
+                customer.trends[self.state_key] = Trend(whole_from=whole_from, kept_days=self._days)
             return
-        self._pass(trend, reached_day(trend.reached, now_ms))
+        midnight = reached_day(trend.reached, now_ms)
+        if self._days > trend.kept_days:
+            trend.whole_from, trend.is_first = max(trend.whole_from, midnight + 1 - trend.kept_days), False
+        trend.kept_days = self._days
+        self._pass(trend, midnight)
         if trend.counts.days or trend.episode_ms is not None:
             trend.wake_day = trend.reached + 1
 
@@ -69,7 +74,7 @@ class DeclineKind:
         begins = next_midnight(event.at_ms)
         trend = customer.trends.get(self.state_key)
         if trend is None:
-            trend = customer.trends[self.state_key] = Trend(whole_from=begins, is_first=True)
+            trend = customer.trends[self.state_key] = Trend(whole_from=begins, is_first=True, kept_days=self._days)
         elif trend.is_first:
             trend.whole_from = min(trend.whole_from, begins)
         midnight = reached_day(trend.reached, now_ms)
@@ -126,9 +131,7 @@ class DeclineKind:
         trend.reached = midnight
         while trend.values and trend.values[0].day < midnight - LATE_DAYS:
             trend.values.pop(0)
-        first = midnight + 1 - self._days
-        if trend.counts.forget(first):
-            trend.whole_from, trend.is_first = max(trend.whole_from, first), False
+        trend.counts.forget(midnight + 1 - self._days)
 
     # -- deciding
 

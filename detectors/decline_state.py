@@ -18,6 +18,8 @@ class Trend(msgspec.Struct, array_like=True):
 
     whole_from: int = 0
     """The counts are whole from this day on."""
+    kept_days: int = 0
+    """How many days are kept for the next look."""
     is_first: bool = False
     """`whole_from` follows the first event of the customer that the rule looks at: an earlier one moves it."""
     reached: int = -1

@@ -8,12 +8,14 @@ from detectors.absence import AbsenceKind
 from detectors.calendars import AlwaysOpen, BusinessCalendar
 from detectors.composite import CompositeKind
 from detectors.count import CountKind
+from detectors.decline import DeclineKind
 from detectors.kinds import Kind
 from detectors.level import LevelKind
 from detectors.predicates import event_types
 from detectors.renewal import RenewalKind
 from detectors.rhythm import RhythmKind
 from detectors.score import ScoreKind
+from detectors.share import ShareKind
 from detectors.sla import SlaKind
 from detectors.sla_clock import Target
 from schemas.calendars import CalendarDocument
@@ -24,11 +26,13 @@ from schemas.rule_kinds import (
     AllRule,
     AnyRule,
     CountRule,
+    DeclineRule,
     LevelRule,
     RenewalRule,
     RhythmRule,
     Rule,
     ScoreRule,
+    ShareRule,
     SlaRule,
     SlaTarget,
 )
@@ -116,6 +120,8 @@ class CompiledRules:
                 return AbsenceKind(rule, feeds, self.rule_set.time_zone, self._calendar(rule.calendar))
             case CountRule():
                 return CountKind(rule, self.feeds_of(rule, event_types(rule.of)))
+            case DeclineRule():
+                return DeclineKind(rule, self.feeds_of(rule, event_types(rule.of)))
             case LevelRule():
                 return LevelKind(rule, self.feeds_of(rule, event_types(rule.of)))
             case RenewalRule():
@@ -124,6 +130,8 @@ class CompiledRules:
                 return RhythmKind(rule, self.feeds_of(rule, event_types(rule.of)))
             case ScoreRule():
                 return ScoreKind(rule, self.feeds if rule.needs is None else self.feeds_of(rule, frozenset()))
+            case ShareRule():
+                return ShareKind(rule, self.feeds_of(rule, event_types([*rule.of, *rule.unless])))
             case SlaRule():
                 feeds = self.feeds_of(rule, event_types(["ticket.*"]))
                 return SlaKind(rule, feeds, [self._target(target) for target in rule.targets])

@@ -56,9 +56,14 @@ class ShareKind:
         if watch is None:
             missed = [customer.lasts[name].at_ms for name in sorted(self._of) if name in customer.lasts]
             if missed:
-                customer.shares[self.state_key] = ShareWatch(whole_from=next_midnight(max(missed) + 1))
+                whole_from = next_midnight(max(missed) + 1)
+                customer.shares[self.state_key] = ShareWatch(whole_from=whole_from, kept_days=self._within_days)
             return
-        self._pass(watch, reached_day(watch.reached, now_ms))
+        midnight = reached_day(watch.reached, now_ms)
+        if self._within_days > watch.kept_days:
+            watch.whole_from = max(watch.whole_from, midnight + 1 - watch.kept_days)
+        watch.kept_days = self._within_days
+        self._pass(watch, midnight)
         if watch.every.days or watch.episode_ms is not None:
             watch.wake_day = watch.reached + 1
 
@@ -67,7 +72,7 @@ class ShareKind:
         watch = customer.shares.get(self.state_key)
         if watch is None:
             # Whoever had such events before the rule came was given a watch then: for this customer it is the first.
-            watch = customer.shares[self.state_key] = ShareWatch()
+            watch = customer.shares[self.state_key] = ShareWatch(kept_days=self._within_days)
         midnight = reached_day(watch.reached, now_ms)
         if midnight > watch.reached:
             self._pass(watch, midnight)
@@ -143,9 +148,8 @@ class ShareKind:
         self._settle(watch, midnight)
         watch.reached = midnight
         first = midnight + 1 - self._within_days
+        watch.every.forget(first)
         watch.matching.forget(first)
-        if watch.every.forget(first):
-            watch.whole_from = max(watch.whole_from, first)
         behind = sum(one.at_ms < midnight * DAY_MS for one in watch.evidence)
         if behind > MAX_EVIDENCE or (behind and utc_day(watch.evidence[0].at_ms) < first):
             latest = watch.evidence[max(0, behind - MAX_EVIDENCE) :]

@@ -25,6 +25,8 @@ class ShareWatch(msgspec.Struct, array_like=True):
 
     whole_from: int = 0
     """The counts are whole from this day on."""
+    kept_days: int = 0
+    """How many days are kept for the next look."""
     reached: int = -1
     """The last midnight that is behind us: what comes now counts for later ones."""
     wake_day: int | None = None
