@@ -63,6 +63,8 @@ class Definition:
     """Those known, but for the ones that came when a later one had been passed already."""
     passed: set[str] = field(default_factory=set)
     opened: set[str] = field(default_factory=set)
+    over: dict[str, str | None] = field(default_factory=dict)
+    """Spans whose alert was told to be over, with the event that ended it."""
     latest: Episode | None = None
     told: list[str] = field(default_factory=list)
 
@@ -85,8 +87,7 @@ class Definition:
         date_ms: int | None = None
         for event in by_time(self.held):
             before_ms, date_ms = date_ms, date_of(event)
-            is_open = bool(spans) and spans[-1].end is None and spans[-1].opens_ms <= event.at_ms
-            if date_ms == before_ms and not (isinstance(event, ContractRenewed) and is_open):
+            if date_ms == before_ms and not (isinstance(event, ContractRenewed) and self.may_end(spans[-1], event)):
                 continue
             if spans and spans[-1].end is None:
                 spans[-1].end = event
@@ -97,6 +98,10 @@ class Definition:
                 opens_ms = max(date_ms - BEFORE_MS, (event.at_ms // DAY_MS + 1) * DAY_MS)
             spans.append(Span(event, date_ms, opens_ms))
         return spans
+
+    def may_end(self, span: Span, event: ContractEvent) -> bool:
+        """Whether an event that does not move the date meets an open alert: not one that was told to be over before."""
+        return span.opens_ms <= event.at_ms and self.over.get(span.first.id, event.id) == event.id
 
     def is_due(self, span: Span) -> bool:
         until_ms = span.date_ms if span.end is None else min(span.date_ms, span.end.at_ms + 1)
@@ -109,10 +114,12 @@ class Definition:
         span = next(span for span in self.spans() if span.first.id == latest.span.first.id)
         if span.end is not None and span.end.at_ms < span.date_ms:
             latest.open = False
+            self.over[span.first.id] = span.end.id
             self.passed.add(span.end.id)
             self.tell("resolved", span.end.at_ms)
         elif span.date_ms <= self.now_ms:
             latest.open = False
+            self.over[span.first.id] = None
             self.tell("expired", span.date_ms)
 
     def arrive(self, event: ContractEvent) -> None:
