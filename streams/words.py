@@ -56,8 +56,8 @@ _CLEARS: Final = {
     "event": "{names} of {subject}{only}",
     "window_empties": "by itself at {at}, if no more of them come",
     "probability_below": "the probability of leaving is below {below}",
-    "value_above": "{names} of {subject}{only} with a value above {above}",
-    "value_below": "{names} of {subject}{only} with a value below {below}",
+    "value_above": "{names} of {subject}{only} with a value {or_at}above {above}",
+    "value_below": "{names} of {subject}{only} with a value {or_at}below {below}",
     "share_below": "a share below {below}, by more {names} of {subject}{only}",
     "rate_above": "more than {above} a day: {names} of {subject}{only}",
     "rate_below": "fewer than {below} a day: {names} of {subject}{only}",
@@ -103,10 +103,17 @@ def _clearing(alert: AlertRecord, clears_if: ClearsIf) -> str:
         subject=_subject(alert),
         only="" if clears_if.where is None else f" for which {clears_if.where}",
         where=clears_if.where,
+        or_at="at or " if _is_limit_itself(alert, clears_if) else "",
         at="-" if clears_if.at_ms is None else minute(clears_if.at_ms),
         below=_limit(clears_if, clears_if.below),
         above=_limit(clears_if, clears_if.above),
     )
+
+
+def _is_limit_itself(alert: AlertRecord, clears_if: ClearsIf) -> bool:
+    """A rule without a clear limit of its own clears at its limit, not only beyond."""
+    limit = clears_if.above if clears_if.above is not None else clears_if.below
+    return any(clause.clause == "value" and clause.threshold == limit for clause in alert.because)
 
 
 def _limit(clears_if: ClearsIf, limit: float | None) -> str:

@@ -15,11 +15,13 @@ from schemas.rule_kinds import DeclineRule, LevelRule, Rule
 
 _ids = count()
 _FIELDS: dict[str, list[dict[str, Any]]] = {
-    "order.placed": [{"order_id": "x", "amount": amount} for amount in (1, 10, 100, 10_000)],
-    "survey.answered": [{"survey": "csat", "score": score, "scale_max": 5} for score in range(6)],
+    "order.placed": [{"amount": amount} for amount in (1, 10, 100, 10_000)],
+    "progress.recorded": [{"done": done} for done in (0, 0.5, 1)],
+    "survey.answered": [
+        {"survey": survey, "score": score, "scale_max": 10} for survey in ("csat", "nps") for score in range(11)
+    ],
     "ticket.replied": [{"by": "customer"}, {"by": "agent", "public": False}, {"by": "agent"}],
     "usage.recorded": [{"outcome": outcome} for outcome in ("error", "ok")],
-    "contact.replied": [{"contact_id": "x"}],
 }
 """What a sample of a type has beside ids and an instant; of several the first that fits is taken."""
 
@@ -61,15 +63,19 @@ def _sample(alert: AlertRecord, clears_if: ClearsIf, at_ms: int, value: Value | 
     wanted = Predicate(clears_if.where) if clears_if.where is not None else None
     for sample in _samples(alert, clears_if.of, at_ms):
         fits = wanted is None or wanted.holds(sample) is True
-        if fits and (value is None or _is_beyond(clears_if, value.of(sample))):
+        if fits and (value is None or _is_beyond(alert, clears_if, value.of(sample))):
             return sample
     raise AssertionError(f"no event is as {clears_if} asks")
 
 
-def _is_beyond(clears_if: ClearsIf, value: float | None) -> bool:
-    if value is None:
+def _is_beyond(alert: AlertRecord, clears_if: ClearsIf, value: float | None) -> bool:
+    """Without a clear limit of its own a rule clears at the limit itself."""
+    limit = clears_if.above if clears_if.above is not None else clears_if.below
+    if value is None or limit is None:
         return False
-    return value > clears_if.above if clears_if.above is not None else value < (clears_if.below or 0)
+    if value == limit:
+        return alert.because[0].threshold == limit
+    return value > limit if clears_if.above is not None else value < limit
 
 
 def _samples(alert: AlertRecord, types: Sequence[str], at_ms: int) -> Iterator[AnyEvent]:
@@ -78,14 +84,11 @@ def _samples(alert: AlertRecord, types: Sequence[str], at_ms: int) -> Iterator[A
             yield event(alert, name, at_ms, fields)
 
 
-def event(alert: AlertRecord, name: str, at_ms: int, fields: dict[str, Any]) -> AnyEvent:
+def event(alert: AlertRecord, kind: str, at_ms: int, fields: dict[str, Any]) -> AnyEvent:
     """An event of the alert's customer, ticket and contract."""
-    number = next(_ids)
-    common = {"type": name, "id": f"clearing-{number}", "customer_id": alert.customer_id, "at_ms": at_ms}
-    if name.startswith("ticket."):
-        common["ticket_id"] = alert.ticket_id or f"another-{number}"
-    if name == "usage.recorded":
-        common["feature"] = f"another-{number}"
-    if name.startswith("contract."):
-        common |= {"contract_id": alert.contract_id, "renews_at_ms": at_ms + 365 * DAY_MS}
-    return convert_record({**common, **fields})  # type: ignore[return-value]
+    name = f"clearing-{next(_ids)}"
+    ids = dict.fromkeys(("order_id", "ticket_id", "contact_id", "contract_id", "campaign_id", "item", "feature"), name)
+    subject = {"ticket_id": alert.ticket_id or name, "contract_id": alert.contract_id or name}
+    common = {"type": kind, "id": name, "customer_id": alert.customer_id, "at_ms": at_ms}
+    found: AnyEvent = convert_record({**common, **ids, **subject, "renews_at_ms": at_ms + 365 * DAY_MS, **fields})  # type: ignore[assignment]
+    return found

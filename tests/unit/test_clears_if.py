@@ -5,19 +5,22 @@ asks for, and without.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from clearing import clearing
-from engine_run import complaint, contact, day_of, feed, order, tick
+from engine_run import EngineRun, complaint, contact, day_of, feed, order, tick
+from pack_stories import END_MS, story, with_ticks
 from standing_run import model
 
 from detectors.told import OPEN_STATES
 from schemas.codec import Record, encode
+from schemas.control import Tick
 from schemas.decisions import CLOSED_STATES, AlertRecord
 from schemas.events import ContractSet, LoginSucceeded, SurveyAnswered, TicketOpened, TicketReplied, UsageRecorded
-from schemas.instants import DAY_MS
+from schemas.instants import DAY_MS, MINUTE_MS
 from streams.replay import replay
-from streams.rules_file import parse_rules
+from streams.rules_file import load_rules, parse_rules
 
 END = 400
 """Days of history; the story goes on at its noon."""
@@ -183,3 +186,31 @@ def test_an_alert_that_would_clear_by_itself_does_so_at_the_instant_that_it_name
         closed = {one.alert_id: one for one in replayed(before, text, alert.clears_if.at_ms + 1)}[alert.alert_id]
         assert closed.state in CLOSED_STATES
         assert day_of(closed.at_ms) == day_of(alert.clears_if.at_ms)
+
+
+PACKS = {path.stem: load_rules(path) for path in sorted((Path(__file__).parents[2] / "deploy" / "rules").glob("*.yaml"))}
+RULES_OF_PACKS = [
+    (pack, rule.id)
+    for pack in ("b2b", "ecommerce", "education", "saas")
+    for rule in PACKS[pack].rules
+    if rule.kind != "score"  # it needs a model; that of its story above can be convinced
+]
+
+
+@pytest.mark.parametrize(("pack", "rule_id"), RULES_OF_PACKS)
+def test_what_clears_if_names_clears_the_alerts_of_the_packs(pack: str, rule_id: str) -> None:
+    rules = PACKS[pack]
+    before = [*with_ticks(story(next(rule for rule in rules.rules if rule.id == rule_id), rules))]
+    known = [alert for alert in last_of_each(EngineRun(rules).feed(*before)).values() if alert.state in OPEN_STATES]
+    own = [alert for alert in known if alert.rule.startswith(f"{rule_id}@")]
+    assert own
+    for alert in own:
+        assert alert.clears_if is not None
+        asked = clearing(alert, known, {one.id: one for one in rules.rules}, END_MS + MINUTE_MS)
+        ends_ms = END_MS + DAY_MS if asked else (alert.clears_if.at_ms or 0) + 1
+        closed = last_of_each(EngineRun(rules).feed(*before, *asked, Tick(at_ms=ends_ms)))[alert.alert_id]
+        assert closed.state == "resolved"
+
+
+def last_of_each(run: EngineRun) -> dict[str, AlertRecord]:
+    return {alert.alert_id: alert for alert in run.alerts}
