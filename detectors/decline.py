@@ -47,10 +47,10 @@ class DeclineKind:
         self._recent_days = exact_ms(rule.recent) // DAY_MS
         self._baseline_days = exact_ms(rule.baseline) // DAY_MS
         self._days = self._recent_days + self._baseline_days
-        # As the decimal number that was written: in floating point 1 - 0.9 is less than 0.1.
+        # As the decimal number that was written: in floating point 1 - 0.9 is less than 0.1, and a limit met exactly is met.
         by = Fraction(str(rule.by))
-        self._down_to = float(1 - by) if rule.direction != "up" else None
-        self._up_to = float(1 + by) if rule.direction != "down" else None
+        self._down_to = 1 - by if rule.direction != "up" else None
+        self._up_to = 1 + by if rule.direction != "down" else None
 
     def adopt(self, customer: Customer, now_ms: int | None) -> None:
         """Count from after the last event that a new rule has missed; look again soon, for thresholds may have moved."""
@@ -155,9 +155,8 @@ class DeclineKind:
         counts = trend.counts
         return counts.total(between, end), counts.total(midnight - self._days, min(between, end))
 
-    def _ratio(self, recent: int, baseline: int) -> float:
-        # One division of whole numbers: a ratio that is exactly the limit is not missed for a rounding.
-        return (recent * self._baseline_days) / (baseline * self._recent_days)
+    def _ratio(self, recent: int, baseline: int) -> Fraction:
+        return Fraction(recent * self._baseline_days, baseline * self._recent_days)
 
     def _differs(self, recent: int, baseline: int) -> bool:
         if baseline < self.rule.min_count:
@@ -167,15 +166,14 @@ class DeclineKind:
 
     def _opened(self, trend: Trend, midnight: int, recent: int, baseline: int) -> Transition:
         at_ms = midnight * DAY_MS
-        per_day = baseline / self._baseline_days
-        of, at_last_ms = sorted(self.types), self._clears_ms(trend, midnight)
+        per_day = Fraction(baseline, self._baseline_days)
+        of, where, clears_ms = sorted(self.types), self.rule.where, self._clears_ms(trend, midnight)
         if self._down_to is not None and self._ratio(recent, baseline) <= self._down_to:
-            clears_if = ClearsIf(
-                code="rate_above", of=of, at_ms=at_last_ms, above=self._down_to * per_day, where=self.rule.where
-            )
+            least = float(self._down_to * per_day)
+            clears_if = ClearsIf(code="rate_above", of=of, at_ms=clears_ms, above=least, where=where)
         else:
-            most = (self._up_to or 0.0) * per_day
-            clears_if = ClearsIf(code="rate_below", of=of, at_ms=at_last_ms, below=most, where=self.rule.where)
+            most = float((self._up_to or 0) * per_day)
+            clears_if = ClearsIf(code="rate_below", of=of, at_ms=clears_ms, below=most, where=where)
         because = self._because(recent, baseline)
         return Transition(
             state="opened", at_ms=at_ms, episode_start_ms=at_ms, due_ms=at_ms, because=because, clears_if=clears_if
@@ -188,7 +186,7 @@ class DeclineKind:
             Because(clause="min_count", value=baseline, threshold=self.rule.min_count),
         ]
         if baseline:
-            change = self._ratio(recent, baseline) - 1
+            change = float(self._ratio(recent, baseline) - 1)
             is_down = self._up_to is None or (self._down_to is not None and change < 0)
             found.insert(2, Because(clause="change", value=change, threshold=-self.rule.by if is_down else self.rule.by))
         return tuple(found)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from detectors.event_fields import event_types, fields_of
+from schemas.instants import exact_ms
 from streams.rules_common import (
     MOST_COUNTED,
     MOST_EVENTS,
@@ -78,6 +79,9 @@ def check_share(rule: RuleAtHand) -> None:
             rule.refuse(key, f"{others[0]!r} is not of a ticket; with `unless`, allowed are {', '.join(sorted(_TICKETS))}")
     if values.get("clear_below", 0) > values.get("share", 1):
         rule.refuse("clear_below", f"{values['clear_below']:g} is above `share`, which is {values['share']:g}")
+    waited, within = values.get("for"), values.get("within")
+    if waited is not None and within is not None and exact_ms(waited) >= exact_ms(within):
+        rule.refuse("for", f"{waited} is not shorter than `within`, which is {within}; nothing would match in time")
     check_feeds(rule, "unless", rule.types("unless"))
     _check_counted(rule)
 
