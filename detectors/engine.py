@@ -4,57 +4,28 @@ State is a function of the log: the same records in the same order give the same
 the shell cuts them into batches, and whether or not the engine was restored in between.
 """
 
-from collections.abc import Iterable
-from typing import Final, assert_never
-
-import msgspec
+from typing import assert_never
 
 from detectors import contracts
-from detectors import customers as customer_records
-from detectors import documents as document_records
-from detectors.agenda import ANY_FEED, Agenda
 from detectors.contracts import ContractEvent
 from detectors.customer_update import update
-from detectors.customers import Customers
-from detectors.decisions import Decisions, Tombstone
+from detectors.decisions import Decisions
 from detectors.documents import Document, Documents
 from detectors.duplicates import is_duplicate, is_old_position
-from detectors.erasure import PREFIX as ERASED_PREFIX
-from detectors.erasure import Erased, hash_of
+from detectors.erasure import hash_of
 from detectors.features import remember
 from detectors.feed_alerts import feed_alert
-from detectors.labels import drop_pending
-from detectors.marks import Marks
+from detectors.in_force import InForce
 from detectors.occurrence import Occurrence
-from detectors.pending import PREFIX as PENDING_PREFIX
-from detectors.pending import PendingExamples
-from detectors.publishing import GONE, check_versions, dropped_kinds, forget, leave, openings_from
-from detectors.rules_compiled import CompiledRules
-from detectors.standing import Standing
-from detectors.state import Customer, Head
-from detectors.telling import Telling
+from detectors.partition_state import ENGINE_VERSION, PartitionState
+from detectors.publishing import check_versions
+from detectors.state import Customer
 from detectors.tickets import forgettable, take
-from detectors.timers import Feeds, Timers
 from schemas.codec import Record, decode_record, encode
 from schemas.control import CalendarPublished, FeedChanged, FeedConfirmed, FeedGap, ModelPublished, RulesPublished, Tick
-from schemas.decisions import Because, DeadLetter, ErasureRecord
+from schemas.decisions import DeadLetter, ErasureRecord
 from schemas.errors import ContractError
-from schemas.events import (
-    AlertAction,
-    AlertEvent,
-    AnyEvent,
-    CustomerErased,
-    CustomerUpdated,
-    Event,
-    TicketEvent,
-)
-
-ENGINE_VERSION: Final = 2
-"""Raised when the same log would give other decisions; it stands in every alert and in the state."""
-
-HEAD_KEY: Final = b"p/head"
-_head_decoder: Final = msgspec.msgpack.Decoder(Head)
-_encoder: Final = msgspec.msgpack.Encoder()
+from schemas.events import AlertAction, AlertEvent, AnyEvent, CustomerErased, CustomerUpdated, Event, TicketEvent
 
 
 class PartitionEngine:
@@ -68,47 +39,24 @@ class PartitionEngine:
     def __init__(self, partition: int, topic: str = "churn.events") -> None:
         self._partition = partition
         self._topic = topic
-        self._head = Head(engine=ENGINE_VERSION)
-        self._customers = Customers()
-        self._documents = Documents()
-        self._pending = PendingExamples()
-        self._erased = Erased()
-        self._timers = Timers()
-        self._touched: dict[str, None] = {}
-        self._marks = Marks(self._head)
-        self._rules: CompiledRules | None = None
-        self._telling: Telling | None = None
-        self._standing: Standing | None = None
-        self._agenda: Agenda | None = None
+        self._state = PartitionState()
+        self._in_force: InForce | None = None
 
     @property
     def position(self) -> int:
         """Offset of the last record that was applied, -1 before the first."""
-        return self._head.position
+        return self._state.head.position
 
     def load(self, key: bytes, value: bytes | None) -> None:
         """Take in one record of the partition's state topic; the later one of a key wins, None is a tombstone."""
-        if key.startswith(customer_records.PREFIX):
-            self._customers.load(key.removeprefix(customer_records.PREFIX).decode(), value)
-        elif key.startswith(PENDING_PREFIX):
-            self._pending.load(key, value)
-        elif key == HEAD_KEY and value is not None:
-            self._head = _head_decoder.decode(value)
-        elif key.startswith(ERASED_PREFIX) and value is not None:
-            self._erased.load(key, value)
-        elif key.startswith(document_records.PREFIX) and value is not None:
-            self._documents.load(key, value)
+        self._state.load(key, value)
 
     def restored(self) -> None:
         """All state is loaded: make ready what is derived from it."""
-        self._head.engine = ENGINE_VERSION
-        self._marks = Marks(self._head)
-        self._compile(self._documents)
-        for customer_id, known in self._customers.wakes():
-            if known.touched:
-                self._touched[customer_id] = None
-            if self._agenda is not None:
-                self._agenda.restore(self._timers, customer_id, known.wakes)
+        self._state.loaded()
+        self._in_force = self._made_ready(self._state.documents)
+        if self._in_force is not None:
+            self._in_force.restore()
 
     def apply(self, offset: int, record: Record) -> Decisions:
         """Apply the record at an offset of the log, which is the one after `position`."""
@@ -117,21 +65,16 @@ class PartitionEngine:
             case Event():
                 self._event(offset, record, decisions)
             case Tick():
-                if self._marks.tick(record, self._rules.feeds if self._rules is not None else ()):
-                    self._run_timers(decisions)
-                self._look(decisions)
+                self._tick(record, decisions)
             case FeedChanged():
-                self._marks.changed(record)
-                if self._partition == 0 and self._rules is not None:
-                    alert = feed_alert(self._head, self._rules, record, ENGINE_VERSION)
-                    decisions.alerts += [alert] if alert is not None else []
+                self._feed_changed(record, decisions)
             case RulesPublished() | CalendarPublished() | ModelPublished():
                 self._published(offset, record, decisions)
             case FeedConfirmed() | FeedGap():
                 self._refuse(offset, record, decisions)
             case _:
                 assert_never(record)
-        self._head.position = offset
+        self._state.head.position = offset
         return decisions
 
     def apply_bytes(self, offset: int, value: bytes | None) -> Decisions:
@@ -141,52 +84,56 @@ class PartitionEngine:
         except ContractError as error:
             decisions = Decisions()
             self._dead_letter(offset, value or b"", error, decisions)
-            self._head.position = offset
+            self._state.head.position = offset
             return decisions
         return self.apply(offset, record)
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """State records since the last call, the partition's own last; none if nothing but the position changed."""
-        changes = (
-            self._documents.take_changes()
-            + self._customers.take_changes()
-            + self._pending.take_changes()
-            + self._erased.take_changes()
-        )
-        return [*changes, self.head_change()] if changes else []
+        return self._state.take_changes()
 
     def head_change(self) -> tuple[bytes, bytes]:
         """The partition's own record: position, marks, and what it has seen of its sources."""
-        return HEAD_KEY, _encoder.encode(self._head)
+        return self._state.head_change()
+
+    # -- clocks and feeds
+
+    def _tick(self, tick: Tick, decisions: Decisions) -> None:
+        in_force = self._in_force
+        moved = self._state.marks.tick(tick, in_force.rules.feeds if in_force is not None else ())
+        if in_force is None:
+            return
+        if moved:
+            in_force.run_timers(decisions)
+        in_force.look(decisions)
+
+    def _feed_changed(self, change: FeedChanged, decisions: Decisions) -> None:
+        self._state.marks.changed(change)
+        if self._partition == 0 and self._in_force is not None:
+            alert = feed_alert(self._state.head, self._in_force.rules, change, ENGINE_VERSION)
+            decisions.alerts += [alert] if alert is not None else []
 
     # -- events
 
     def _event(self, offset: int, event: AnyEvent, decisions: Decisions) -> None:
-        if event.src is not None and is_old_position(self._head, event.src):
+        state, in_force = self._state, self._in_force
+        if event.src is not None and is_old_position(state.head, event.src):
             return
         if isinstance(event, CustomerErased):
             self._erase(event, decisions)
             return
-        if self._erased.covers(event.customer_id, event.at_ms):
+        if state.erased.covers(event.customer_id, event.at_ms):
             return
         if isinstance(event, AlertAction):
             self._act(offset, event, decisions)
             return
-        customer = self._customers.change(event.customer_id, event.at_ms)
-        feed = self._rules.rule_set.feed_of(event.type) if self._rules is not None else None
+        customer = state.customers.change(event.customer_id, event.at_ms)
+        feed = in_force.rules.rule_set.feed_of(event.type) if in_force is not None else None
         if is_duplicate(customer, event, feed) or (isinstance(event, TicketEvent) and not self._take_ticket(customer, event)):
             return
         self._remember(customer, event)
-        if self._rules is None or self._telling is None or self._standing is None or self._agenda is None:
-            return
-        stage = customer.stage
-        for kind in self._rules.by_type.get(event.type, ()):
-            self._telling.say(customer, kind, kind.on_event(customer, event, self._marks.now_ms(kind.feeds)))
-        self._standing.on_event(customer, event, decisions)
-        selects = customer.stage != stage or isinstance(event, CustomerUpdated)
-        told = self._told(customer, decisions, selects=selects)
-        self._arm(customer, self._agenda.all if told or selects else self._agenda.of_event(event.type))
-        self._run_timers(decisions)
+        if in_force is not None:
+            in_force.on_event(customer, event, decisions)
 
     def _remember(self, customer: Customer, event: AnyEvent) -> None:
         """What is kept of any customer, whatever the rules."""
@@ -203,164 +150,63 @@ class PartitionEngine:
 
     def _take_ticket(self, customer: Customer, event: TicketEvent) -> bool:
         """Keep an event of a ticket; False if it says nothing new."""
-        if event.ticket_id not in customer.tickets and self._telling is not None:
+        if event.ticket_id not in customer.tickets:
             for ticket_id in forgettable(customer.tickets, event.at_ms):
                 del customer.tickets[ticket_id]
-                for key in [key for key in customer.alerts if key.partition("/")[2] == ticket_id]:
-                    self._telling.life.retire(customer, key)
+                if self._in_force is not None:
+                    self._in_force.retire_ticket(customer, ticket_id)
         return take(customer.tickets, event, customer.tier)
 
     def _act(self, offset: int, action: AlertEvent, decisions: Decisions) -> None:
         """Somebody did something with an alert."""
-        customer = self._customers.find(action.customer_id)
-        if customer is not None and is_duplicate(self._customers.change(customer.id), action, None):
+        customer = self._state.customers.find(action.customer_id)
+        if customer is None or self._in_force is None:
+            unknown = ContractError("alert_unknown", f"there is no customer {action.customer_id!r} here with an alert")
+            self._dead_letter(offset, encode(action), unknown, decisions)
+            return
+        customer = self._state.customers.change(action.customer_id)
+        if is_duplicate(customer, action, None):
             return
         try:
-            if customer is None or self._telling is None or self._agenda is None:
-                raise ContractError("alert_unknown", f"there is no customer {action.customer_id!r} here with an alert")  # noqa: TRY301
-            self._telling.act(customer, action)
+            self._in_force.act(customer, action, decisions)
         except ContractError as error:
             self._dead_letter(offset, encode(action), error, decisions)
-        if customer is not None and self._agenda is not None and self._told(customer, decisions):
-            self._arm(customer, self._agenda.all)
-            self._run_timers(decisions)
 
     def _erase(self, event: CustomerErased, decisions: Decisions) -> None:
         """Forget a customer, and take out what was told, with a proof that names nobody."""
-        customer_hash = hash_of(event.customer_id)
-        if not self._erased.add(customer_hash, event.at_ms):
+        state, customer_hash = self._state, hash_of(event.customer_id)
+        if not state.erased.add(customer_hash, event.at_ms):
             return
-        customer = self._customers.find(event.customer_id)
-        alerts: list[str] = []
-        examples = 0
+        customer = state.customers.find(event.customer_id)
+        alerts = examples = 0
         if customer is not None:
-            alerts, examples = self._take_out(customer, event.at_ms, decisions)
-        proof = ErasureRecord(customer_hash=customer_hash, at_ms=event.at_ms, alerts=len(alerts), examples=examples)
+            if self._in_force is not None:
+                alerts, examples = self._in_force.take_out(customer, event.at_ms, decisions)
+            state.touched.pop(customer.id, None)
+            state.customers.drop(customer.id)
+        proof = ErasureRecord(customer_hash=customer_hash, at_ms=event.at_ms, alerts=alerts, examples=examples)
         decisions.erasures.append(proof)
-
-    def _take_out(self, customer: Customer, at_ms: int, decisions: Decisions) -> tuple[list[str], int]:
-        alerts: list[str] = []
-        if self._telling is not None and self._rules is not None and self._agenda is not None:
-            for kind in self._rules.kinds:
-                self._telling.expire(customer, kind, at_ms, Because(clause="erased", value="the customer was erased"))
-            self._told(customer, decisions)
-            alerts = self._telling.life.forget_all(customer)
-            self._agenda.drop(self._timers, customer.id)
-        decisions.tombstones += [Tombstone("alerts", key, customer.id) for key in alerts]
-        decisions.tombstones += [Tombstone("risk", customer.id)] if customer.risk.sequence else []
-        decisions.tombstones += [Tombstone("lifecycle", customer.id)] if customer.lifecycle.sequence else []
-        examples = drop_pending(customer, self._pending)
-        self._touched.pop(customer.id, None)
-        self._customers.drop(customer.id)
-        return alerts, examples
-
-    # -- time
-
-    def _told(self, customer: Customer, decisions: Decisions, *, selects: bool = False) -> bool:
-        """End a step; whether anything was told. `selects`: tier or stage may let out what was withheld."""
-        if self._telling is None or self._rules is None:
-            return False
-        if selects and customer.alerts:
-            self._telling.life.relook(customer, self._rules.selective)
-        return self._telling.write(customer, decisions)
-
-    def _run_timers(self, decisions: Decisions) -> None:
-        """Decide whatever the clocks have reached, the earliest first."""
-        while self._agenda is not None and (due := self._timers.pop_due(self._marks.now_ms)) is not None:
-            self._due(*due, decisions)
-
-    def _due(self, due_ms: int, customer_id: str, feeds: Feeds, decisions: Decisions) -> None:
-        if self._agenda is None or self._telling is None or self._standing is None or self._rules is None:
-            return
-        customer = self._customers.change(customer_id)
-        stage, now_ms = customer.stage, self._marks.now_ms(feeds)
-        self._standing.on_due(customer, due_ms, feeds, decisions)
-        selects = customer.stage != stage
-        if selects:
-            self._telling.life.relook(customer, self._rules.selective)
-        for kind in self._agenda.due(customer, feeds, due_ms):
-            self._telling.say(customer, kind, kind.on_due(customer, due_ms, now_ms or due_ms), due_ms)
-        for kind in self._agenda.awake(customer, feeds, due_ms):
-            self._telling.wake(customer, kind, due_ms)
-        if feeds == ANY_FEED:
-            decisions.tombstones += [Tombstone("alerts", key) for key in self._telling.life.forget(customer, due_ms)]
-        told = self._telling.write(customer, decisions, due_ms)
-        self._arm(customer, self._agenda.all if told or selects else self._agenda.of_clock(feeds))
-
-    def _look(self, decisions: Decisions) -> None:
-        """Score whoever may have changed since the last tick."""
-        standing = self._standing
-        now_ms = self._marks.now_ms(standing.feeds) if standing is not None else None
-        if standing is None or self._agenda is None or self._telling is None or now_ms is None:
-            return
-        for customer_id in sorted(self._touched):
-            customer = self._customers.change(customer_id)
-            stage, found = customer.stage, standing.assess(customer, now_ms)
-            for kind in standing.score_kinds:
-                self._telling.say(customer, kind, kind.on_look(customer, now_ms, found.probability, found.reasons))
-            told = self._told(customer, decisions)
-            standing.conclude(customer, found, decisions)
-            customer.touched = False
-            selects = customer.stage != stage and not self._told(customer, decisions, selects=True)
-            self._arm(customer, self._agenda.all if told or selects else self._agenda.of_looks)
-        self._touched.clear()
-        self._run_timers(decisions)
-
-    def _arm(self, customer: Customer, clocks: Iterable[Feeds]) -> None:
-        """Note when the customer is due, after something that may have changed it."""
-        if customer.touched:
-            self._touched[customer.id] = None
-        if self._agenda is not None:
-            self._agenda.arm(self._timers, customer, clocks)
 
     # -- documents
 
     def _published(self, offset: int, document: Document, decisions: Decisions) -> None:
-        if not self._documents.is_news(document):
+        documents, before = self._state.documents, self._in_force
+        if not documents.is_news(document):
             return
-        before = self._rules
         try:
             if isinstance(document, RulesPublished) and before is not None:
-                check_versions(before.rule_set, document.document)
-            self._compile(self._documents.with_one(document))
+                check_versions(before.rules.rule_set, document.document)
+            self._in_force = self._made_ready(documents.with_one(document))
         except ContractError as error:  # what holds now goes on holding
             self._dead_letter(offset, encode(document), error, decisions)
             return
-        self._documents.take(document)
-        if self._rules is not None and not isinstance(document, ModelPublished):
-            self._adopt(self._rules, before, decisions)
-            self._run_timers(decisions)
+        documents.take(document)
+        if self._in_force is not None and not isinstance(document, ModelPublished):
+            self._in_force.adopt(before.rules if before is not None else None, decisions)
 
-    def _adopt(self, rules: CompiledRules, before: CompiledRules | None, decisions: Decisions) -> None:
-        """Make all customers ready for a rule set."""
-        if self._telling is None or self._standing is None or self._agenda is None:
-            return
-        self._head.enabled_from_ms = openings_from(self._head.enabled_from_ms, rules, self._marks)
-        dropped, keys = dropped_kinds(before, rules), frozenset(kind.state_key for kind in rules.kinds)
-        self._timers.clear()
-        for customer_id in self._customers.ids():
-            customer = self._customers.change(customer_id)
-            for kind in dropped:
-                self._telling.expire(customer, kind, self._marks.now_ms(kind.feeds) or 0, GONE)
-            leave(customer, before, self._marks)
-            forget(customer, keys)
-            for kind in rules.kinds:
-                kind.adopt(customer, self._marks.now_ms(kind.feeds))
-            self._standing.adopt(customer, decisions)
-            self._told(customer, decisions, selects=True)
-            customer.wakes = {}
-            self._arm(customer, self._agenda.all)
-
-    def _compile(self, documents: Documents) -> None:
-        """Build what the documents say."""
-        published, model = documents.rules, documents.model
-        if published is None:
-            return
-        rules = CompiledRules(published.document, documents.calendars())
-        standing = Standing(rules, model, self._marks, self._pending)
-        self._rules, self._standing = rules, standing
-        self._telling = Telling(rules, self._marks, self._head, ENGINE_VERSION, model.version if model is not None else None)
-        self._agenda = Agenda(rules, standing, self._telling.life)
+    def _made_ready(self, documents: Documents) -> InForce | None:
+        published = documents.rules
+        return None if published is None else InForce(published, documents, self._state)
 
     # -- what cannot be used
 

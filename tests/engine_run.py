@@ -8,6 +8,7 @@ import msgspec
 
 from detectors.decisions import Decisions
 from detectors.engine import PartitionEngine
+from detectors.state import Customer
 from schemas.codec import Record
 from schemas.control import FeedChanged, FeedStatus, RulesPublished, Tick
 from schemas.decisions import AlertRecord
@@ -105,6 +106,12 @@ class EngineRun:
     def told(self) -> list[str]:
         """All transitions so far, as `state@day` of their instant."""
         return [f"{alert.state}@{day_of(alert.at_ms)}" for alert in self.alerts]
+
+    def customer(self, customer_id: str = "ann") -> Customer:
+        """What the engine remembers of a customer."""
+        found = self.engine._state.customers.find(customer_id)
+        assert found is not None
+        return found
 
     def restored(self) -> "EngineRun":
         """The same engine after a crash: a new one, made of the state records alone."""

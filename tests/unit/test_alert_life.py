@@ -236,7 +236,7 @@ def test_value_at_risk_is_the_yearly_value_times_the_risk() -> None:
     run = EngineRun(rule_set(absence(9)))
     run.feed(CustomerUpdated(id="v", customer_id="ann", at_ms=0, value=1200.0), order(0), tick(9))
     assert run.alerts[0].value_at_risk is None  # no model, no risk
-    customer = run.engine._customers.change("ann")
+    customer = run.customer("ann")
     customer.risk.probability = 0.25
     assert run.feed(order(20)).alerts[-1].value_at_risk == 300.0
 

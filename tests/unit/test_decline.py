@@ -202,7 +202,7 @@ def test_an_alert_says_what_it_saw_and_what_would_clear_it() -> None:
 
 def test_a_customer_who_is_gone_needs_no_look() -> None:
     run = EngineRun(orders_down()).feed(order(0), tick(30))
-    customer = run.engine._customers.find("ann")
+    customer = run.customer("ann")
     assert customer is not None
     (trend,) = customer.trends.values()
     assert trend.wake_day is None
@@ -212,5 +212,5 @@ def test_a_customer_who_is_gone_needs_no_look() -> None:
 @pytest.mark.parametrize("count", [1, 5, 50])
 def test_many_orders_a_day_take_one_place(count: int) -> None:
     run = EngineRun(orders_down()).feed(*(order(0.01 * place) for place in range(count)))
-    (trend,) = run.engine._customers.find("ann").trends.values()  # type: ignore[union-attr]
+    (trend,) = run.customer("ann").trends.values()
     assert (trend.counts.days, trend.counts.counts) == ([0], [count])

@@ -23,7 +23,7 @@ class Line:
 
     def look(self, day: float, probability: float | None, reasons: list[RiskReason] | None = None) -> "Line":
         self.records += self.life.on_due(self.customer, self.kind, ms(day))
-        for said in self.kind.on_look(self.customer, ms(day), probability, reasons or []):
+        for said in self.kind.on_look(self.customer, ms(day), probability, lambda: reasons or []):
             self.records += self.life.hear(
                 self.customer, self.kind, said, enabled_from_ms=None, reached_ms=ms(day), by_timer=False
             )

@@ -240,7 +240,7 @@ def test_a_second_opening_of_a_ticket_is_not_counted() -> None:
 
 def test_a_customer_without_answers_in_the_window_needs_no_look() -> None:
     run = EngineRun(bad_scores()).feed(low(0), tick(20))
-    customer = run.engine._customers.find("ann")
-    (watch,) = customer.shares.values()  # type: ignore[union-attr]
+    customer = run.customer("ann")
+    (watch,) = customer.shares.values()
     assert watch.wake_day is None
     assert watch.every.days == watch.evidence == []

@@ -1,0 +1,168 @@
+"""A rule set in force: what events, clocks and people do to customers under it."""
+
+from collections.abc import Iterable
+
+from detectors.agenda import ANY_FEED, Agenda
+from detectors.decisions import Decisions, Tombstone
+from detectors.documents import Documents
+from detectors.labels import drop_pending
+from detectors.partition_state import ENGINE_VERSION, PartitionState
+from detectors.publishing import GONE, dropped_kinds, forget, leave, openings_from
+from detectors.rules_compiled import CompiledRules
+from detectors.standing import Standing
+from detectors.state import Customer
+from detectors.telling import Telling
+from detectors.timers import Feeds
+from schemas.control import RulesPublished
+from schemas.decisions import Because
+from schemas.events import AlertEvent, AnyEvent, CustomerUpdated
+
+
+class InForce:
+    """The documents of a partition, made ready.
+
+    Args:
+        published: the rule set.
+        documents: for calendars and the model.
+        state: of the partition; customers and timers are changed in it.
+
+    Raises:
+        ContractError: a rule or the model is of no use to this release.
+    """
+
+    def __init__(self, published: RulesPublished, documents: Documents, state: PartitionState) -> None:
+        model = documents.model
+        self.rules = CompiledRules(published.document, documents.calendars())
+        self._state = state
+        self._standing = Standing(self.rules, model, state.marks, state.pending)
+        version = model.version if model is not None else None
+        self._telling = Telling(self.rules, state.marks, state.head, ENGINE_VERSION, version)
+        self._agenda = Agenda(self.rules, self._standing, self._telling.life)
+
+    def restore(self) -> None:
+        """Set the timers anew, from what the customers' states name."""
+        for customer_id, known in self._state.customers.wakes():
+            if known.touched:
+                self._state.touched[customer_id] = None
+            self._agenda.restore(self._state.timers, customer_id, known.wakes)
+
+    # -- events
+
+    def on_event(self, customer: Customer, event: AnyEvent, decisions: Decisions) -> None:
+        """An event that the customer remembers already."""
+        stage = customer.stage
+        for kind in self.rules.by_type.get(event.type, ()):
+            self._telling.say(customer, kind, kind.on_event(customer, event, self._state.marks.now_ms(kind.feeds)))
+        self._standing.on_event(customer, event, decisions)
+        selects = customer.stage != stage or isinstance(event, CustomerUpdated)
+        told = self._told(customer, decisions, selects=selects)
+        self._arm(customer, self._agenda.all if told or selects else self._agenda.of_event(event.type))
+        self.run_timers(decisions)
+
+    def act(self, customer: Customer, action: AlertEvent, decisions: Decisions) -> None:
+        """Somebody did something with an alert.
+
+        Raises:
+            ContractError: there is no such alert, or the action means nothing to it.
+        """
+        try:
+            self._telling.act(customer, action)
+        finally:  # what was due before the action happened all the same
+            if self._told(customer, decisions):
+                self._arm(customer, self._agenda.all)
+                self.run_timers(decisions)
+
+    def take_out(self, customer: Customer, at_ms: int, decisions: Decisions) -> tuple[int, int]:
+        """Close and take out all that was told of a customer; how many alerts, and how many pending examples."""
+        for kind in self.rules.kinds:
+            self._telling.expire(customer, kind, at_ms, Because(clause="erased", value="the customer was erased"))
+        self._told(customer, decisions)
+        alerts = self._telling.life.forget_all(customer)
+        self._agenda.drop(self._state.timers, customer.id)
+        decisions.tombstones += [Tombstone("alerts", key, customer.id) for key in alerts]
+        decisions.tombstones += [Tombstone("risk", customer.id)] if customer.risk.sequence else []
+        decisions.tombstones += [Tombstone("lifecycle", customer.id)] if customer.lifecycle.sequence else []
+        return len(alerts), drop_pending(customer, self._state.pending)
+
+    def retire_ticket(self, customer: Customer, ticket_id: str) -> None:
+        """A ticket was forgotten: of its alerts only the ids are kept."""
+        for key in [key for key in customer.alerts if key.partition("/")[2] == ticket_id]:
+            self._telling.life.retire(customer, key)
+
+    # -- time
+
+    def run_timers(self, decisions: Decisions) -> None:
+        """Decide whatever the clocks have reached, the earliest first."""
+        while (due := self._state.timers.pop_due(self._state.marks.now_ms)) is not None:
+            self._due(*due, decisions)
+
+    def look(self, decisions: Decisions) -> None:
+        """Score whoever may have changed since the last tick."""
+        now_ms = self._state.marks.now_ms(self._standing.feeds)
+        if now_ms is None:
+            return
+        for customer_id in sorted(self._state.touched):
+            customer = self._state.customers.change(customer_id)
+            stage, found = customer.stage, self._standing.assess(customer, now_ms)
+            for kind in self._standing.score_kinds:
+                self._telling.say(customer, kind, kind.on_look(customer, now_ms, found.probability, found.reasons))
+            told = self._told(customer, decisions)
+            self._standing.conclude(customer, found, decisions)
+            selects = customer.stage != stage
+            if selects:
+                self._telling.life.relook(customer, self.rules.selective)
+            customer.touched = False
+            self._arm(customer, self._agenda.all if told or selects else self._agenda.of_looks)
+        self._state.touched.clear()
+        self.run_timers(decisions)
+
+    def _due(self, due_ms: int, customer_id: str, feeds: Feeds, decisions: Decisions) -> None:
+        """An instant of a clock: stages first, since rules may ask for them; then rules, then alerts by themselves."""
+        customer = self._state.customers.change(customer_id)
+        stage, now_ms = customer.stage, self._state.marks.now_ms(feeds)
+        self._standing.on_due(customer, due_ms, feeds, decisions)
+        selects = customer.stage != stage
+        if selects:
+            self._telling.life.relook(customer, self.rules.selective)
+        for kind in self._agenda.due(customer, feeds, due_ms):
+            self._telling.say(customer, kind, kind.on_due(customer, due_ms, now_ms or due_ms), due_ms)
+        for kind in self._agenda.awake(customer, feeds, due_ms):
+            self._telling.wake(customer, kind, due_ms)
+        if feeds == ANY_FEED:
+            decisions.tombstones += [Tombstone("alerts", key) for key in self._telling.life.forget(customer, due_ms)]
+        told = self._telling.write(customer, decisions, due_ms)
+        self._arm(customer, self._agenda.all if told or selects else self._agenda.of_clock(feeds))
+
+    def _told(self, customer: Customer, decisions: Decisions, *, selects: bool = False) -> bool:
+        """End a step; whether anything was told. `selects`: tier or stage may let out what was withheld."""
+        if selects:
+            self._telling.life.relook(customer, self.rules.selective)
+        return self._telling.write(customer, decisions)
+
+    def _arm(self, customer: Customer, clocks: Iterable[Feeds]) -> None:
+        """Note when the customer is due, after something that may have changed it."""
+        if customer.touched:
+            self._state.touched[customer.id] = None
+        self._agenda.arm(self._state.timers, customer, clocks)
+
+    # -- documents
+
+    def adopt(self, before: CompiledRules | None, decisions: Decisions) -> None:
+        """Make all customers ready for this rule set, which comes after another."""
+        state, rules = self._state, self.rules
+        state.head.enabled_from_ms = openings_from(state.head.enabled_from_ms, rules, state.marks)
+        dropped, keys = dropped_kinds(before, rules), frozenset(kind.state_key for kind in rules.kinds)
+        state.timers.clear()
+        for customer_id in state.customers.ids():
+            customer = state.customers.change(customer_id)
+            for kind in dropped:
+                self._telling.expire(customer, kind, state.marks.now_ms(kind.feeds) or 0, GONE)
+            leave(customer, before, state.marks)
+            forget(customer, keys)
+            for kind in rules.kinds:
+                kind.adopt(customer, state.marks.now_ms(kind.feeds))
+            self._standing.adopt(customer, decisions)
+            self._told(customer, decisions, selects=True)
+            customer.wakes = {}
+            self._arm(customer, self._agenda.all)
+        self.run_timers(decisions)

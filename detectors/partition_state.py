@@ -1,0 +1,71 @@
+"""What is remembered in a partition, and how it is written down: the records of `churn.state`.
+
+`c/<customer_id>` is a customer, `x/<customer_id>/<at_ms>` a pending example, `e/<hash>` an erasure, `p/document/...` a
+document in force, and `p/head` the partition itself. Timers and touched customers are derived, never stored.
+"""
+
+from typing import Final
+
+import msgspec
+
+from detectors import customers as customer_records
+from detectors import documents as document_records
+from detectors import erasure
+from detectors import pending as pending_examples
+from detectors.customers import Customers
+from detectors.documents import Documents
+from detectors.erasure import Erased
+from detectors.marks import Marks
+from detectors.pending import PendingExamples
+from detectors.state import Head
+from detectors.timers import Timers
+
+ENGINE_VERSION: Final = 2
+"""Raised when the same log would give other decisions; it stands in every alert and in the state."""
+
+HEAD_KEY: Final = b"p/head"
+_head_decoder: Final = msgspec.msgpack.Decoder(Head)
+_encoder: Final = msgspec.msgpack.Encoder()
+
+
+class PartitionState:
+    """Everything of one partition."""
+
+    def __init__(self) -> None:
+        self.head = Head(engine=ENGINE_VERSION)
+        self.marks = Marks(self.head)
+        self.customers = Customers()
+        self.documents = Documents()
+        self.pending = PendingExamples()
+        self.erased = Erased()
+        self.timers = Timers()
+        self.touched: dict[str, None] = {}
+        """Customers to look at when the next tick comes."""
+
+    def load(self, key: bytes, value: bytes | None) -> None:
+        """Take in one record; the later one of a key wins, None is a tombstone."""
+        if key.startswith(customer_records.PREFIX):
+            self.customers.load(key.removeprefix(customer_records.PREFIX).decode(), value)
+        elif key.startswith(pending_examples.PREFIX):
+            self.pending.load(key, value)
+        elif key == HEAD_KEY and value is not None:
+            self.head = _head_decoder.decode(value)
+        elif key.startswith(erasure.PREFIX) and value is not None:
+            self.erased.load(key, value)
+        elif key.startswith(document_records.PREFIX) and value is not None:
+            self.documents.load(key, value)
+
+    def loaded(self) -> None:
+        """All records are here."""
+        self.head.engine = ENGINE_VERSION
+        self.marks = Marks(self.head)
+
+    def take_changes(self) -> list[tuple[bytes, bytes | None]]:
+        """Records since the last call, the partition's own last; none if nothing but the position changed."""
+        changes = self.documents.take_changes() + self.customers.take_changes()
+        changes += self.pending.take_changes() + self.erased.take_changes()
+        return [*changes, self.head_change()] if changes else []
+
+    def head_change(self) -> tuple[bytes, bytes]:
+        """The partition's own record: position, marks, and what it has seen of its sources."""
+        return HEAD_KEY, _encoder.encode(self.head)
