@@ -14,7 +14,7 @@ from detectors.state import Cursor, Customer, Silence, Step, Told
 from schemas.decisions import Because, ClearsIf
 from schemas.errors import ContractError
 from schemas.events import AnyEvent
-from schemas.instants import Exact, parse_duration
+from schemas.instants import MAX_INSTANT_MS, Exact, parse_duration
 from schemas.rule_kinds import AbsenceRule
 
 
@@ -45,9 +45,12 @@ class AbsenceKind:
         self._due_by_tier = {tier: _due_of(text, time_zone, calendar) for tier, text in rule.for_by_tier.items()}
         self._due = _due_of(rule.for_, time_zone, calendar) if rule.for_ is not None else _workdays_of(rule, calendar)
 
-    def adopt(self, customer: Customer, now_ms: int | None) -> None:  # noqa: ARG002  (the protocol's)
+    def adopt(self, customer: Customer, now_ms: int | None) -> None:
         """Start from the last events of each type, which are always remembered, as far as no predicate chose them."""
-        if self.state_key in customer.silences or self._where is not None or self._where_after is not None:
+        known = customer.silences.get(self.state_key)
+        if known is not None:  # what the clock has passed ended a silence in time, however long it may be from now on
+            absorb(known, self._fold, lambda _: MAX_INSTANT_MS, now_ms)
+        if known is not None or self._where is not None or self._where_after is not None:
             return
         ended, begun = _last(customer, self._of), _last(customer, self._after)
         silence = Silence()
@@ -191,12 +194,14 @@ def _says(where: Predicate | None, customer: Customer, event: AnyEvent) -> bool 
 
 def _due_of(text: str, time_zone: str, calendar: Calendar | None) -> DueOf:
     duration = parse_duration(text)
-    if calendar is None:
-        return lambda start_ms: add_duration(start_ms, duration, time_zone)
-    if not isinstance(duration, Exact):
+    if isinstance(duration, Exact):
+        exact_ms = duration.ms
+        return (
+            (lambda start_ms: start_ms + exact_ms) if calendar is None else lambda start_ms: calendar.add_ms(start_ms, exact_ms)
+        )
+    if calendar is not None:
         raise ContractError("bad_duration", f"{text!r} on a calendar: hours of work are wanted (PT8H)")
-    exact_ms = duration.ms
-    return lambda start_ms: calendar.add_ms(start_ms, exact_ms)
+    return lambda start_ms: add_duration(start_ms, duration, time_zone)
 
 
 def _workdays_of(rule: AbsenceRule, calendar: Calendar | None) -> DueOf:

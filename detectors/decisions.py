@@ -1,7 +1,9 @@
 """What one record of the log led to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from schemas.decisions import AlertRecord, DeadLetter, ErasureRecord, ExampleRecord, LifecycleRecord, RiskRecord
 
@@ -16,23 +18,22 @@ class Tombstone:
     """Of an alert: whose it was, for readers who keep alerts by customer."""
 
 
-@dataclass(slots=True)
-class Decisions:
+class Decisions(msgspec.Struct):
     """Records for the outside, each list in the order of the decisions."""
 
-    alerts: list[AlertRecord] = field(default_factory=list)
-    shadow: list[AlertRecord] = field(default_factory=list)
+    alerts: list[AlertRecord] = []
+    shadow: list[AlertRecord] = []
     """Alerts of rules in shadow mode, never to be acted on."""
-    risk: list[RiskRecord] = field(default_factory=list)
-    lifecycle: list[LifecycleRecord] = field(default_factory=list)
-    examples: list[ExampleRecord] = field(default_factory=list)
-    dead_letters: list[DeadLetter] = field(default_factory=list)
-    tombstones: list[Tombstone] = field(default_factory=list)
+    risk: list[RiskRecord] = []
+    lifecycle: list[LifecycleRecord] = []
+    examples: list[ExampleRecord] = []
+    dead_letters: list[DeadLetter] = []
+    tombstones: list[Tombstone] = []
     """They come after the records of their topics."""
-    erasures: list[ErasureRecord] = field(default_factory=list)
+    erasures: list[ErasureRecord] = []
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__slots__)
+        return any(msgspec.structs.astuple(self))
 
     def add_alert(self, alert: AlertRecord) -> None:
         """Put an alert where its mode wants it."""

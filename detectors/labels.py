@@ -115,8 +115,7 @@ class Reviews:
         """The next review or release."""
         labels = customer.labels
         reviewed_ms = customer.first_ms if labels.reviewed_ms is None else labels.reviewed_ms
-        review_ms = next_review_ms(customer.id, reviewed_ms)
-        return min([review_ms, *(pending.due_ms for pending in labels.pending)])
+        return min([next_review_ms(customer.id, reviewed_ms), *[pending.due_ms for pending in labels.pending]])
 
     def on_due(self, customer: Customer, due_ms: int, store: PendingStore) -> list[ExampleRecord]:
         """The reviews' now has reached `wake_ms`: release what is due, then hold the review, if it is one."""

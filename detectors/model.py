@@ -13,7 +13,7 @@ from river import linear_model, optim, preprocessing
 from river.utils import VectorDict
 
 from detectors.quality import Quality
-from detectors.scoring import signed_log
+from detectors.scoring import signed_logs
 from schemas.decisions import ExampleRecord
 from schemas.errors import ContractError
 from schemas.models import ModelDocument, TrainingState
@@ -158,7 +158,7 @@ class ChurnModel:
         return True
 
     def _inputs(self, values: list[float]) -> dict[str, float]:
-        return {name: signed_log(value) for name, value in zip(self._names, values, strict=True)}
+        return dict(zip(self._names, signed_logs(values), strict=True))
 
     def _probability(self, inputs: dict[str, float]) -> float:
         return float(self._regression.predict_proba_one(self._scaler.transform_one(inputs))[True])

@@ -20,6 +20,7 @@ from detectors.sla import SlaKind
 from detectors.sla_clock import Target
 from schemas.calendars import CalendarDocument
 from schemas.errors import ContractError
+from schemas.events import EVENT_TYPES
 from schemas.instants import exact_ms
 from schemas.rule_kinds import (
     AbsenceRule,
@@ -77,10 +78,15 @@ class CompiledRules:
         # parts come before what is made of them
         self.composites = tuple(kind for kind in self.by_id.values() if isinstance(kind, CompositeKind))
         self.selective = tuple(kind for kind in self.kinds if kind.rule.tiers is not None or kind.rule.stages is not None)
+        self._feed_of = {name: rule_set.feed_of(name) for name in EVENT_TYPES}
         names = sorted({name for kind in self.kinds for name in kind.types})
         self.by_type: dict[str, tuple[Kind, ...]] = {
             name: tuple(kind for kind in self.kinds if name in kind.types) for name in names
         }
+
+    def feed_of(self, event_type: str) -> str | None:
+        """The feed that delivers a type, None if no feed does."""
+        return self._feed_of[event_type]
 
     def feeds_of(self, rule: Rule, types: frozenset[str]) -> tuple[str, ...]:
         """The feeds whose marks make a rule's now: those it needs, by default those that deliver what it looks at."""

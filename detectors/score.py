@@ -1,6 +1,6 @@
 """`score`: the churn probability is above a limit. Decided at looks only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 
 from detectors.alert_state import waits
 from detectors.kinds import Transition, state_key
@@ -41,9 +41,13 @@ class ScoreKind:
         return []
 
     def on_look(
-        self, customer: Customer, at_ms: int, probability: float | None, reasons: Sequence[RiskReason] = ()
+        self,
+        customer: Customer,
+        at_ms: int,
+        probability: float | None,
+        reasons: Callable[[], Iterable[RiskReason]] = tuple,
     ) -> list[Transition]:
-        """The customer was scored; None, because no model may decide, changes nothing."""
+        """The customer was scored; None, because no model may decide, changes nothing. `reasons` is asked at an opening."""
         if probability is None:
             return []
         watch = customer.scores.get(self.state_key)
@@ -58,10 +62,12 @@ class ScoreKind:
         over = probability <= self.rule.above if waiting else probability < self.rule.clear_below
         return self._close(watch, since_ms, at_ms, probability) if over else []
 
-    def _open(self, watch: ScoreWatch, at_ms: int, probability: float, reasons: Sequence[RiskReason]) -> list[Transition]:
+    def _open(
+        self, watch: ScoreWatch, at_ms: int, probability: float, reasons: Callable[[], Iterable[RiskReason]]
+    ) -> list[Transition]:
         watch.above_since_ms = at_ms
         because = [Because(clause="probability", value=probability, threshold=self.rule.above)]
-        because += [Because(clause=reason.feature, value=reason.value) for reason in reasons]
+        because += [Because(clause=reason.feature, value=reason.value) for reason in reasons()]
         clears_if = ClearsIf(code="probability_below", below=self.rule.clear_below)
         return [
             Transition(

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from operator import mul, sub
 from typing import Final, Self
+
+import msgspec
 
 from detectors.features import NAMES, by_name
 from detectors.risk_state import Basis, RiskState
@@ -24,16 +26,19 @@ _SEVERE: Final = frozenset[Severity]({"high", "critical"})
 
 
 class Scorer:
-    """A published model, made ready: each feature in one multiplication and one addition."""
+    """A published model, made ready."""
 
     def __init__(self, document: ModelDocument, version: str) -> None:
         self.document = document
         self.version = version
         self._log = document.transform == "signed_log"
-        self._terms: list[tuple[int, float, float, float]] = []
+        self._means = [0.0] * len(NAMES)
+        self._slopes = [0.0] * len(NAMES)
+        """Log odds for each unit of a feature, after the transform; a feature that never varied says nothing."""
         for name, mean, scale, weight in zip(document.features, document.mean, document.scale, document.weights, strict=True):
-            if scale > 0:  # one that never varied says nothing
-                self._terms.append((NAMES.index(name), mean, scale, weight))
+            if scale > 0:
+                place = NAMES.index(name)
+                self._means[place], self._slopes[place] = mean, weight / scale
 
     @classmethod
     def of(cls, document: ModelDocument, version: str) -> Self:
@@ -48,7 +53,10 @@ class Scorer:
         numbers = [document.intercept, *document.mean, *document.scale, *document.weights]
         if not all(math.isfinite(number) for number in numbers):
             raise ContractError("bad_model", "a weight, mean or scale of the model is not a finite number")
-        return cls(document, version)
+        found = cls(document, version)
+        if not all(map(math.isfinite, found._slopes)):
+            raise ContractError("bad_model", "a scale of the model is too small for its weight")
+        return found
 
     def may_decide(self, horizon_ms: int) -> bool:
         """Whether it has learned enough, and for the same horizon."""
@@ -56,27 +64,25 @@ class Scorer:
 
     def probability(self, values: Sequence[float]) -> float:
         """Of churn within the horizon, for features in the order of the table."""
-        total = sum(contribution for _, contribution in self._contributions(values))
-        return sigmoid(total + self.document.intercept)
+        return sigmoid(sum(self._contributions(values)) + self.document.intercept)
 
     def reasons(self, values: Sequence[float]) -> list[RiskReason]:
         """What raises the log odds above those of the average customer, the most first."""
-        raising = [(place, added) for place, added in self._contributions(values) if added >= _LEAST_CONTRIBUTION]
+        raising = [(place, added) for place, added in enumerate(self._contributions(values)) if added >= _LEAST_CONTRIBUTION]
         raising.sort(key=lambda term: (-term[1], term[0]))
         return [
             RiskReason(feature=NAMES[place], value=values[place], contribution=added) for place, added in raising[:MAX_REASONS]
         ]
 
-    def _contributions(self, values: Sequence[float]) -> list[tuple[int, float]]:
-        return [
-            (place, weight * ((signed_log(values[place]) if self._log else values[place]) - mean) / scale)
-            for place, mean, scale, weight in self._terms
-        ]
+    def _contributions(self, values: Sequence[float]) -> list[float]:
+        """To the log odds, by place of the feature."""
+        seen = signed_logs(values) if self._log else values
+        return list(map(mul, self._slopes, map(sub, seen, self._means)))
 
 
-def signed_log(value: float) -> float:
+def signed_logs(values: Iterable[float]) -> list[float]:
     """Brings counts and amounts of any size near each other: sign(x) log(1 + |x|)."""
-    return math.copysign(math.log1p(abs(value)), value)
+    return [math.log1p(value) if value >= 0 else -math.log1p(-value) for value in values]
 
 
 def sigmoid(log_odds: float) -> float:
@@ -87,8 +93,7 @@ def sigmoid(log_odds: float) -> float:
     return odds / (1.0 + odds)
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(msgspec.Struct, frozen=True):
     """What one look found."""
 
     at_ms: int
@@ -96,8 +101,12 @@ class Assessment:
     basis: Basis
     values: tuple[float, ...]
     probability: float | None = None
-    reasons: tuple[RiskReason, ...] = ()
-    model: str | None = None
+    scorer: Scorer | None = None
+    """The model that the probability is from."""
+
+    def reasons(self) -> list[RiskReason]:
+        """What raises the probability; most looks tell nothing, and nobody asks."""
+        return self.scorer.reasons(self.values) if self.scorer is not None else []
 
 
 class RiskPolicy:
@@ -124,8 +133,7 @@ class RiskPolicy:
         if scorer is None or not scorer.may_decide(self._horizon_ms):
             return Assessment(at_ms, _band_of_alerts(open_severities), "rules", values)
         probability = scorer.probability(values)
-        band, reasons = self._band_of(probability), tuple(scorer.reasons(values))
-        return Assessment(at_ms, band, "model", values, probability, reasons, scorer.version)
+        return Assessment(at_ms, self._band_of(probability), "model", values, probability, scorer)
 
     def tell(self, customer: Customer, found: Assessment) -> RiskRecord | None:
         """The record of a look, if it is news; the customer then remembers it as told."""
@@ -140,24 +148,21 @@ class RiskPolicy:
             probability=found.probability,
             band=found.band,
             basis=found.basis,
-            reasons=list(found.reasons),
+            reasons=found.reasons(),
             features=by_name(found.values),
-            model=found.model,
+            model=found.scorer.version if found.scorer is not None else None,
         )
 
     def _band_of(self, probability: float) -> Band:
-        limits: tuple[tuple[float, Band], ...] = (
-            (self._bands.critical, "critical"),
-            (self._bands.high, "high"),
-            (self._bands.elevated, "elevated"),
-        )
-        return next((band for limit, band in limits if probability >= limit), "low")
+        if probability >= self._bands.high:
+            return "critical" if probability >= self._bands.critical else "high"
+        return "elevated" if probability >= self._bands.elevated else "low"
 
 
 def _band_of_alerts(open_severities: Iterable[Severity]) -> Band:
     """Rules never say `critical`: that word is the model's."""
-    severities = list(open_severities)
-    if any(severity in _SEVERE for severity in severities):
+    severities = frozenset(open_severities)
+    if severities & _SEVERE:
         return "high"
     return "elevated" if severities else "low"
 

@@ -29,10 +29,12 @@ class Timers:
     def pop_due(self, now_ms: Callable[[Feeds], int | None]) -> tuple[int, str, Feeds] | None:
         """Take the earliest wake-up that the clock of its feeds has reached; ties go by customer, then feeds."""
         found: tuple[int, str, Feeds] | None = None
-        for feeds in self._heaps:
+        for feeds, heap in self._heaps.items():
             reached_ms = now_ms(feeds)
+            if reached_ms is None or not heap or heap[0][0] > reached_ms:
+                continue
             top = self._top(feeds)
-            if top is not None and reached_ms is not None and top[0] <= reached_ms:
+            if top is not None and top[0] <= reached_ms:
                 candidate = (*top, feeds)
                 found = candidate if found is None else min(found, candidate)
         if found is not None:

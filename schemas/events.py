@@ -1,7 +1,7 @@
 """Inbound events: what happened to a customer, one frozen struct a type, tagged by `type`."""
 
 import sys
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, ClassVar, Final, Literal, get_args
 
 import msgspec
 
@@ -53,10 +53,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     src: SourcePosition | None = None
     channel: str | None = None
 
-    @property
-    def type(self) -> str:
-        """The tag, like `order.placed`."""
-        return str(self.__struct_config__.tag)
+    type: ClassVar[str] = ""
+    """The tag, like `order.placed`; set below, once there is one."""
 
 
 class OrderPlaced(Event, frozen=True, kw_only=True, tag="order.placed"):
@@ -273,5 +271,8 @@ AnyEvent = (
     | AlertEvent
 )
 
-EVENT_TYPES: Final = tuple(sorted(str(event.__struct_config__.tag) for event in get_args(AnyEvent)))
+for _struct in get_args(AnyEvent):
+    _struct.type = str(_struct.__struct_config__.tag)
+
+EVENT_TYPES: Final = tuple(sorted(event.type for event in get_args(AnyEvent)))
 """Every `type` that an event may have."""

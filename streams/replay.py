@@ -1,6 +1,6 @@
 """A file of canonical JSON lines through the engine, without a broker: the same input gives the same bytes."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -83,12 +83,13 @@ def _run(
         if isinstance(record, RulesPublished) and rules is not None:
             continue
         engine = engines.of(partition)
-        if tick_ms is not None and boundary_ms is not None and record.at_ms >= boundary_ms:
-            yield from engines.tick(record.at_ms // tick_ms * tick_ms)
         if tick_ms is not None and (boundary_ms is None or record.at_ms >= boundary_ms):
-            boundary_ms = record.at_ms // tick_ms * tick_ms + tick_ms
+            reached_ms = record.at_ms // tick_ms * tick_ms
+            if boundary_ms is not None:
+                yield from engines.tick(reached_ms)
+            boundary_ms = reached_ms + tick_ms
         last_ms = record.at_ms if last_ms is None else max(last_ms, record.at_ms)
-        yield engine(record)
+        yield engine.apply(engine.position + 1, record)
     if last_ms is None:
         return
     if until_ms is not None and until_ms < last_ms:
@@ -103,19 +104,18 @@ class _Engines:
         self._rules = rules
         self._engines: dict[int, PartitionEngine] = {}
 
-    def of(self, partition: int) -> Callable[[Record], Decisions]:
+    def of(self, partition: int) -> PartitionEngine:
         engine = self._engines.get(partition)
         if engine is None:
             engine = self._engines[partition] = PartitionEngine(partition)
             if self._rules is not None:
                 document = RulesPublished(at_ms=0, version=self._rules.version, revision=1, document=self._rules)
                 engine.apply(0, document)
-        found = engine
-        return lambda record: found.apply(found.position + 1, record)
+        return engine
 
     def tick(self, at_ms: int) -> Iterator[Decisions]:
-        for partition in sorted(self._engines):
-            yield self.of(partition)(Tick(at_ms=at_ms))
+        for _, engine in sorted(self._engines.items()):
+            yield engine.apply(engine.position + 1, Tick(at_ms=at_ms))
 
 
 def _read(line: bytes, name: str, number: int) -> tuple[Record, int]:
@@ -125,7 +125,9 @@ def _read(line: bytes, name: str, number: int) -> tuple[Record, int]:
         raise ReplayError(error.code, f"{name}, line {number}: {error.message}") from None
     if isinstance(record, Event) and record.src is None:
         record = msgspec.structs.replace(record, src=SourcePosition(name, 0, 0, number))
-    partition = orjson.loads(line).get("partition", 0) if b'"partition"' in line else 0
+    if b'"partition"' not in line:
+        return record, 0
+    partition = orjson.loads(line).get("partition", 0)
     if not isinstance(partition, int) or partition < 0:
         raise ReplayError("bad_field", f"{name}, line {number}: `partition` is {partition!r}; a number from 0 is wanted")
     return record, partition

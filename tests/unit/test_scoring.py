@@ -118,7 +118,7 @@ def test_without_a_usable_model_of_the_same_horizon_open_alerts_decide(
 ) -> None:
     found = policy().assess(values(), 0, scorer, severities)
 
-    assert (found.band, found.basis, found.probability, found.reasons) == (band, "rules", None, ())
+    assert (found.band, found.basis, found.probability, found.reasons()) == (band, "rules", None, [])
 
 
 def test_a_record_goes_out_for_another_band_or_basis_or_a_move_of_the_probability() -> None:
