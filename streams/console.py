@@ -51,7 +51,7 @@ class Screen:
 
     def _frame(self) -> Group:
         table = Table(expand=True, box=None, pad_edge=False, header_style="dim")
-        for column, width in (("when", 16), ("customer", 10), ("rule", 16), ("state", 9)):
+        for column, width in (("when", 16), ("customer", 12), ("rule", 16), ("state", 9)):
             table.add_column(column, width=width, no_wrap=True)
         table.add_column("because", ratio=1, no_wrap=True, overflow="ellipsis")
         for alert in self.alerts:
