@@ -86,7 +86,7 @@ async def _read(settings: Settings, wanted: str, names: Sequence[str]) -> list[A
         known = await consumer.topics()
         if names[0] not in known:
             raise AlertNotFound(f"the topic {names[0]} does not exist: `churnwatch topics` creates it")
-        for topic in known.intersection(names):
+        for topic in (name for name in names if name in known):
             for partition in range(settings.partitions):
                 async for record in read_through(consumer, TopicPartition(topic, partition)):
                     key = record.key or b""
