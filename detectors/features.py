@@ -5,7 +5,7 @@ with another meaning, since models, examples and rules name features by it.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +33,14 @@ class Feature:
     definition: str
     words: str
     """How a reason says it: a template over all features."""
+    of: tuple[str, ...]
+    """The event types that it is made of: who asks for it waits for their feeds."""
 
+
+_ORDERS: Final = ("order.*",)
+_LOGINS: Final = ("login.*", "usage.*")
+_TICKETS: Final = ("ticket.*",)
+_SURVEYS: Final = ("survey.*",)
 
 FEATURES: Final = (
     Feature(
@@ -41,97 +48,146 @@ FEATURES: Final = (
         "days",
         "since the last order; without one: since the first event",
         "last order {order_recency_days:.0f} days ago",
+        _ORDERS,
     ),
-    Feature("tenure_days", "days", "since the first event", "known for {tenure_days:.0f} days"),
-    Feature("orders", "orders", "placed and not given back", "{orders:.0f} orders in all"),
+    Feature(
+        "tenure_days",
+        "days",
+        "since the first event",
+        "known for {tenure_days:.0f} days",
+        (),
+    ),
+    Feature(
+        "orders",
+        "orders",
+        "placed and not given back",
+        "{orders:.0f} orders in all",
+        _ORDERS,
+    ),
     Feature(
         "order_gap_mean_days",
         "days",
         "mean gap between days with an order, drawn towards 45 days while there are few",
         "orders every {order_gap_mean_days:.0f} days on average",
+        _ORDERS,
     ),
     Feature(
         "order_recency_ratio",
         "ratio",
         "order_recency_days / order_gap_mean_days",
         "{order_recency_ratio:.1f} times the usual gap has passed since the last order",
+        _ORDERS,
     ),
     Feature(
         "order_gap_last_days",
         "days",
         "the latest gap, else the mean",
         "{order_gap_last_days:.0f} days between the last two orders",
+        _ORDERS,
     ),
     Feature(
         "order_gap_max_days",
         "days",
         "the longest of the last 15 gaps, else the mean",
         "longest gap {order_gap_max_days:.0f} days",
+        _ORDERS,
     ),
     Feature(
         "orders_30d",
         "orders",
         "orders, fading with a mean life of 30 days",
         "about {orders_30d:.1f} orders in the last 30 days",
+        _ORDERS,
     ),
     Feature(
         "orders_90d",
         "orders",
         "orders, fading with a mean life of 90 days",
         "about {orders_90d:.1f} orders in the last 90 days",
+        _ORDERS,
     ),
     Feature(
         "order_value_90d",
         "currency",
         "value of orders, fading with a mean life of 90 days",
         "ordered for about {order_value_90d:.0f} in the last 90 days",
+        _ORDERS,
     ),
-    Feature("order_value_mean", "currency", "mean value of an order", "an average order of {order_value_mean:.0f}"),
-    Feature("returns", "returns", "returns and cancellations", "{returns:.0f} returns or cancellations"),
+    Feature(
+        "order_value_mean",
+        "currency",
+        "mean value of an order",
+        "an average order of {order_value_mean:.0f}",
+        _ORDERS,
+    ),
+    Feature(
+        "returns",
+        "returns",
+        "returns and cancellations",
+        "{returns:.0f} returns or cancellations",
+        _ORDERS,
+    ),
     Feature(
         "login_recency_days",
         "days",
         "since the last login or use; without one: since the first event",
         "last seen {login_recency_days:.0f} days ago",
+        _LOGINS,
     ),
     Feature(
-        "logins_7d", "logins", "logins, fading with a mean life of 7 days", "about {logins_7d:.1f} logins in the last 7 days"
+        "logins_7d",
+        "logins",
+        "logins, fading with a mean life of 7 days",
+        "about {logins_7d:.1f} logins in the last 7 days",
+        _LOGINS,
     ),
     Feature(
         "logins_30d",
         "logins",
         "logins, fading with a mean life of 30 days",
         "about {logins_30d:.1f} logins in the last 30 days",
+        _LOGINS,
     ),
     Feature(
         "usage_30d",
         "uses",
         "uses of any feature, fading with a mean life of 30 days",
         "about {usage_30d:.0f} uses in the last 30 days",
+        _LOGINS,
     ),
-    Feature("tickets_open", "tickets", "tickets open now", "{tickets_open:.0f} tickets open"),
+    Feature(
+        "tickets_open",
+        "tickets",
+        "tickets open now",
+        "{tickets_open:.0f} tickets open",
+        _TICKETS,
+    ),
     Feature(
         "tickets_30d",
         "tickets",
         "tickets opened, fading with a mean life of 30 days",
         "about {tickets_30d:.1f} tickets in the last 30 days",
+        _TICKETS,
     ),
     Feature(
         "complaints_90d",
         "tickets",
         "complaints, fading with a mean life of 90 days",
         "about {complaints_90d:.1f} complaints in the last 90 days",
+        _TICKETS,
     ),
     Feature(
         "survey_last",
         "share",
         "last survey score over its scale; .5 without one",
         "last survey score {survey_last:.0%} of the scale",
+        _SURVEYS,
     ),
 )
 NAMES: Final = tuple(feature.name for feature in FEATURES)
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(FeatureState)
+_OF: Final = {feature.name: feature.of for feature in FEATURES}
 _WORDS: Final = {feature.name: feature.words for feature in FEATURES}
 
 
@@ -181,6 +237,11 @@ class _Seen:
             copy = _DECODER.decode(_ENCODER.encode(self._state))
             self._known = by_name(features_at(copy, self._at_ms))
         return self._known
+
+
+def types_behind(names: Iterable[str]) -> list[str]:
+    """The event types that some features are made of, as patterns like `order.*`."""
+    return sorted({pattern for name in names for pattern in _OF.get(name, ())})
 
 
 def by_name(values: tuple[float, ...]) -> dict[str, float]:

@@ -9,6 +9,8 @@ from detectors.calendars import AlwaysOpen, BusinessCalendar
 from detectors.composite import CompositeKind
 from detectors.count import CountKind
 from detectors.decline import DeclineKind
+from detectors.expression_tokens import members_of, tokens_of
+from detectors.features import types_behind
 from detectors.kinds import Kind
 from detectors.level import LevelKind
 from detectors.predicates import event_types
@@ -89,10 +91,16 @@ class CompiledRules:
         return self._feed_of[event_type]
 
     def feeds_of(self, rule: Rule, types: frozenset[str]) -> tuple[str, ...]:
-        """The feeds whose marks make a rule's now: those it needs, by default those that deliver what it looks at."""
+        """The feeds whose marks make a rule's now.
+
+        Those it needs; by default those that deliver what it looks at, also by `features`: a feature whose feed is dead
+        fades, which is not the customer's doing.
+        """
         if rule.needs is not None:
             return tuple(sorted(set(rule.needs)))
-        delivering = {self.rule_set.feed_of(name) for name in types}
+        texts = (getattr(rule, field, None) for field in ("where", "where_after", "value"))
+        names = [name for text in texts if text is not None for name in members_of(tokens_of(text), "features")]
+        delivering = {self.rule_set.feed_of(name) for name in types | event_types(types_behind(names))}
         return tuple(sorted(feed for feed in delivering if feed is not None))
 
     def composites_of(self, rule_id: str) -> Iterator[CompositeKind]:
