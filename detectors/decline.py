@@ -27,8 +27,8 @@ LATE_DAYS: Final = 2
 class DeclineKind:
     """One `decline` rule.
 
-    Both windows have to lie after the first event of the customer that the rule looks at, or, if the rule is new, after
-    the last one that it has missed.
+    Both windows have to lie after the customer's first event of any type, as far as it was known at the last event that
+    the rule looks at; if the rule is new, after the last event that it has missed.
 
     Args:
         rule: valid; `recent` and `baseline` are numbers of whole days.
@@ -71,7 +71,8 @@ class DeclineKind:
 
     def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:
         """Count an event; nothing is told before midnight."""
-        begins = next_midnight(event.at_ms)
+        # Whatever it was: of an order that came first the rule would be told, so there was none between the two.
+        begins = next_midnight(customer.first_ms)
         trend = customer.trends.get(self.state_key)
         if trend is None:
             trend = customer.trends[self.state_key] = Trend(whole_from=begins, is_first=True, kept_days=self._days)

@@ -21,7 +21,7 @@ class Trend(msgspec.Struct, array_like=True):
     kept_days: int = 0
     """How many days are kept for the next look."""
     is_first: bool = False
-    """`whole_from` follows the first event of the customer that the rule looks at: an earlier one moves it."""
+    """`whole_from` follows the first event of the customer: when an earlier one becomes known, it moves."""
     reached: int = -1
     """The last midnight that is behind us: what comes now counts for later ones."""
     wake_day: int | None = None

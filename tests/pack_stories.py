@@ -161,13 +161,13 @@ def _unanswered_tickets(rule: SlaRule) -> list[AnyEvent]:
 
 
 def _change(rule: DeclineRule) -> list[AnyEvent]:
-    """Twice a day, or once a month; then nothing, or twice a day."""
+    """Twice a day, then nothing; or once a month, then as many in one day as twice a day would be."""
     now_day, recent_days = END_MS // DAY_MS, exact_ms(rule.recent) // DAY_MS
-    first_day = now_day - recent_days - exact_ms(rule.baseline) // DAY_MS
     turn_day = now_day - recent_days
-    twice_a_day, once_a_month = (1, 2), (30, 1)
-    before, after = (once_a_month, twice_a_day) if rule.direction == "up" else (twice_a_day, None)
-    found = [event(rule.of[0], day * DAY_MS, i) for day in range(first_day, turn_day, before[0]) for i in range(before[1])]
-    if after is not None:
-        found += [event(rule.of[0], day * DAY_MS, i) for day in range(turn_day, now_day, after[0]) for i in range(after[1])]
+    first_day = turn_day - recent_days - exact_ms(rule.baseline) // DAY_MS  # the baseline is full whenever it opens
+    rises = rule.direction == "up"
+    step, times = (30, 1) if rises else (1, 2)
+    found = [event(rule.of[0], day * DAY_MS, i) for day in range(first_day, turn_day, step) for i in range(times)]
+    if rises:
+        found += [event(rule.of[0], turn_day * DAY_MS, i) for i in range(2 * recent_days)]
     return found

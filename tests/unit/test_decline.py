@@ -1,7 +1,7 @@
 """`decline`: the rate of the days just before a midnight against that of the days before them."""
 
 import pytest
-from engine_run import EngineRun, order, rule_set, tick, told_by
+from engine_run import EngineRun, contact, order, rule_set, tick, told_by
 
 from schemas.codec import Record
 from schemas.decisions import Because, ClearsIf
@@ -120,6 +120,12 @@ def test_a_customer_has_to_be_known_for_both_windows() -> None:
     daily: list[Record] = [order(day + 0.5) for day in range(8)]
     assert told_by(orders_down(), [*daily, tick(12.5)]) == []
     assert told_by(orders_down(), [*daily, tick(13)]) == ["opened@13"]
+
+
+def test_a_customer_is_known_from_the_first_event_of_any_kind() -> None:
+    daily: list[Record] = [contact(0), *(order(day + 0.5) for day in range(1, 8))]
+    assert told_by(orders_down(), [*daily, tick(11.9)]) == []
+    assert told_by(orders_down(), [*daily, tick(12)]) == ["opened@12"]
 
 
 def test_an_order_that_arrives_out_of_its_turn_makes_the_customer_older() -> None:
