@@ -1,6 +1,7 @@
 """Alerts about feeds: one while a feed is dead or silent, for the rules that need it stand still meanwhile.
 
-They have no customer, so they come from partition 0 alone. A feed that lags for a moment is not worth an alert.
+They have no customer, so they come from partition 0 alone. A feed that lags for a moment is not worth an alert, nor is
+one that nothing waits for.
 """
 
 from typing import Final
@@ -18,13 +19,19 @@ _BAD: Final = frozenset({"dead", "silent"})
 def feed_alert(head: Head, rules: CompiledRules, change: FeedChanged, engine: int) -> AlertRecord | None:
     """What is to be told of a change of a feed's status; the partition's record remembers it."""
     known = head.feed_alerts.get(change.source)
-    if known is None and change.status in _BAD and change.source in rules.rule_set.feeds:
+    if known is None and change.status in _BAD and _is_needed(rules, change.source):
         known = head.feed_alerts[change.source] = (change.since_ms, change.at_ms)
         return _record(rules, change, "opened", known, engine)
     if known is not None and change.status == "live":
         del head.feed_alerts[change.source]
         return _record(rules, change, "resolved", known, engine)
     return None
+
+
+def _is_needed(rules: CompiledRules, feed: str) -> bool:
+    """Whether a rule waits for the feed; features, and so the model, wait for all that the rules file names."""
+    by_model = rules.rule_set.churn is not None and feed in rules.feeds
+    return by_model or any(feed in kind.feeds for kind in rules.kinds)
 
 
 def _record(rules: CompiledRules, change: FeedChanged, state: AlertState, known: tuple[int, int], engine: int) -> AlertRecord:

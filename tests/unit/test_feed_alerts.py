@@ -8,6 +8,7 @@ from detectors.engine import PartitionEngine
 from schemas.codec import Record
 from schemas.control import RulesPublished
 from schemas.rule_kinds import CountRule
+from schemas.rules import Churn
 
 RULES = rule_set(
     absence(2),
@@ -49,6 +50,12 @@ def test_other_partitions_say_nothing_about_feeds() -> None:
     records = [RulesPublished(at_ms=0, version="1", revision=1, document=RULES), *three_days_without_orders()]
     decided = [engine.apply(offset, record) for offset, record in enumerate(records)]
     assert [alert.feed for decisions in decided for alert in decisions.alerts] == [None, None]
+
+
+def test_a_feed_that_nothing_waits_for_is_no_alert() -> None:
+    assert EngineRun(RULES).feed(feed(1, "logins", "dead")).feed_alerts == []
+    with_model = rule_set(absence(2), churn=Churn())
+    assert [alert.feed for alert in EngineRun(with_model).feed(feed(1, "logins", "dead")).feed_alerts] == ["logins"]
 
 
 def test_a_feed_that_lags_is_no_alert_and_a_second_outage_is_another_one() -> None:
