@@ -83,7 +83,7 @@ class AbsenceKind:
             return None
         return due_ms(silence, self._fold, self._due_for(customer))
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the protocol's)
+    def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:
         """Decide the silence that is over its time; what comes after it has an instant of its own."""
         silence = customer.silences[self.state_key]
         due_of = self._due_for(customer)
@@ -122,7 +122,7 @@ class AbsenceKind:
             _count_late(silence)
             if now_ms is None or at_ms >= now_ms:  # out of order, but not late
                 silence.cursor = _counted_at_start(silence.cursor)
-        elif _is_passed(silence) and (not step.ends or start is None or at_ms >= due_of(start.at_ms)):
+        elif _is_passed(silence) and (not step.ends or start is None or at_ms >= _passed_ms(silence, due_of(start.at_ms))):
             found += self._after_due(silence, step)
         else:
             silence.spent = False
@@ -214,6 +214,12 @@ def _workdays_of(rule: AbsenceRule, calendar: Calendar | None) -> DueOf:
 def _is_passed(silence: Silence) -> bool:
     """Whether the silence has reached its due time and waits for its end, told or not."""
     return silence.spent or (silence.told is not None and not silence.told.closed)
+
+
+def _passed_ms(silence: Silence, due_ms: int) -> int:
+    """When the silence passed its due time: what was told stands, even if it would be due later by now."""
+    told = silence.told
+    return told.due_ms if told is not None and not told.closed else due_ms
 
 
 def _is_before(silence: Silence, at_ms: int) -> bool:

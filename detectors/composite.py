@@ -58,7 +58,7 @@ class CompositeKind:
         known = customer.composites.get(self.state_key)
         return known.ahead[0].at_ms if known is not None and known.ahead else None
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002
+    def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:
         """Look at the parts again, turn by turn."""
         known = customer.composites[self.state_key]
         found = []

@@ -62,7 +62,7 @@ class CountKind:
         # An event at the very instant at which the oldest leaves keeps it open: that instant has to be over.
         return self._empties_ms(burst, burst.episode_ms) + 1
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the protocol's)
+    def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:
         """Close an episode whose window has emptied; events ahead of the clock may have completed another one since."""
         burst = customer.bursts[self.state_key]
         found = self._close(burst, due_ms - 1)

@@ -92,7 +92,7 @@ class DeclineKind:
         trend = customer.trends.get(self.state_key)
         return None if trend is None or trend.wake_day is None else trend.wake_day * DAY_MS
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the protocol's)
+    def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:
         """Compare the days before a midnight."""
         trend = customer.trends[self.state_key]
         midnight = utc_day(due_ms)

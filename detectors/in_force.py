@@ -119,13 +119,13 @@ class InForce:
     def _due(self, due_ms: int, customer_id: str, feeds: Feeds, decisions: Decisions) -> None:
         """An instant of a clock: stages first, since rules may ask for them; then rules, then alerts by themselves."""
         customer = self._state.customers.change(customer_id)
-        stage, now_ms = customer.stage, self._state.marks.now_ms(feeds)
+        stage = customer.stage
         self._standing.on_due(customer, due_ms, feeds, decisions)
         selects = customer.stage != stage
         if selects:
             self._telling.life.relook(customer, self.rules.selective)
         for kind in self._agenda.due(customer, feeds, due_ms):
-            self._telling.say(customer, kind, kind.on_due(customer, due_ms, now_ms or due_ms), due_ms)
+            self._telling.say(customer, kind, kind.on_due(customer, due_ms), due_ms)
         for kind in self._agenda.awake(customer, feeds, due_ms):
             self._telling.wake(customer, kind, due_ms)
         if feeds == ANY_FEED:

@@ -43,8 +43,8 @@ class Kind(Protocol):
     def wake_ms(self, customer: Customer) -> int | None:
         """The next instant at which something must be decided, if nothing else happens."""
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:
-        """The rule's now has reached `wake_ms`. Afterwards `wake_ms` lies further ahead."""
+    def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:
+        """The rule's now has reached `wake_ms`: decide this instant; the next has a wake-up of its own, further ahead."""
 
 
 def state_key(rule: Rule, *counted: object) -> str:

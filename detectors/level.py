@@ -78,7 +78,7 @@ class LevelKind:
         """Never: nothing happens by time alone."""
         return None
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002
+    def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:  # noqa: ARG002
         """Nothing, since nothing is ever due."""
         return []
 

@@ -76,7 +76,7 @@ class RenewalKind:
         ]
         return min((wake_ms for wake_ms in wakes if wake_ms is not None), default=None)
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the protocol's)
+    def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:
         """Decide all contracts up to the instant, in the order in which they were heard of."""
         found: list[Transition] = []
         for contract_id, contract in customer.contracts.items():

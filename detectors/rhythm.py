@@ -76,7 +76,7 @@ class RhythmKind:
             course = course.after(beat)
         return self._due_ms(course)
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the protocol's)
+    def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:
         """Decide the silence that is over its time; what comes after it has an instant of its own."""
         rhythm = customer.rhythms[self.state_key]
         self._absorb(rhythm, due_ms)

@@ -36,7 +36,7 @@ class ScoreKind:
         """Never: whoever may have changed is looked at."""
         return None
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002
+    def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:  # noqa: ARG002
         """Nothing."""
         return []
 

@@ -90,7 +90,7 @@ class ShareKind:
         watch = customer.shares.get(self.state_key)
         return None if watch is None or watch.wake_day is None else watch.wake_day * DAY_MS
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the protocol's)
+    def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:
         """Look at the days before a midnight."""
         watch = customer.shares[self.state_key]
         midnight = utc_day(due_ms)

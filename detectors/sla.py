@@ -70,7 +70,7 @@ class SlaKind:
         told = (ticket.told.get(self.state_key) for ticket in customer.tickets.values())
         return min((one.wake_ms for one in told if one is not None and one.wake_ms is not None), default=None)
 
-    def on_due(self, customer: Customer, due_ms: int, now_ms: int) -> list[Transition]:  # noqa: ARG002  (the order is that of time)
+    def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:
         """Decide every ticket whose instant has come, in the order in which they were heard of."""
         found = []
         for ticket_id, ticket in customer.tickets.items():

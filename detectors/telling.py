@@ -100,7 +100,7 @@ class Telling:
                 continue
             limit_ms = reached_ms if due_ms is None else min(reached_ms, due_ms)
             if wake_ms <= limit_ms:
-                self.say(customer, kind, kind.on_due(customer, limit_ms, reached_ms), limit_ms)
+                self.say(customer, kind, kind.on_due(customer, limit_ms), limit_ms)
 
     def _note(self, customer: Customer, told: Told) -> None:
         self._told.append(told)
