@@ -12,7 +12,7 @@ from detectors.state import Customer
 from schemas.codec import Record
 from schemas.control import FeedChanged, FeedStatus, RulesPublished, Tick
 from schemas.decisions import AlertRecord
-from schemas.events import ContactMade, CustomerUpdated, OrderPlaced, TicketOpened
+from schemas.events import ContactMade, ContractSet, CustomerUpdated, OrderPlaced, SurveyAnswered, TicketOpened, TicketReplied
 from schemas.instants import DAY_MS
 from schemas.rule_kinds import AbsenceRule, Rule
 from schemas.rules import DEFAULT_FEEDS, RuleSet
@@ -46,6 +46,23 @@ def complaint(day: float, customer: str = "ann", ticket: str | None = None) -> T
     """A complaint."""
     name = f"t{next(_ids)}"
     return TicketOpened(id=name, customer_id=customer, at_ms=int(day * DAY_MS), ticket_id=ticket or name, category="complaint")
+
+
+def reply(day: float, customer: str = "ann", ticket: str = "t") -> TicketReplied:
+    """An agent answers."""
+    return TicketReplied(id=f"r{next(_ids)}", customer_id=customer, at_ms=int(day * DAY_MS), ticket_id=ticket, by="agent")
+
+
+def survey(day: float, customer: str = "ann", score: float = 5) -> SurveyAnswered:
+    """A score from 1 to 5."""
+    name = f"s{next(_ids)}"
+    return SurveyAnswered(id=name, customer_id=customer, at_ms=int(day * DAY_MS), survey="csat", score=score, scale_max=5)
+
+
+def contract(day: float, customer: str = "ann", renews_day: float = 30) -> ContractSet:
+    """A contract and when it is to be renewed."""
+    name, renews_at_ms = f"c{next(_ids)}", int(renews_day * DAY_MS)
+    return ContractSet(id=name, customer_id=customer, at_ms=int(day * DAY_MS), contract_id="c", renews_at_ms=renews_at_ms)
 
 
 def tier(day: float, name: str, customer: str = "ann") -> CustomerUpdated:

@@ -2,22 +2,37 @@
 
 from collections.abc import Sequence
 
-from engine_run import EngineRun, absence, complaint, contact, order, rule_set, tick, tier, told_by
+from engine_run import EngineRun, absence, complaint, contact, contract, order, reply, rule_set, survey, tick, tier, told_by
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codec import Record, encode
 from schemas.decisions import AlertRecord
 from schemas.events import AnyEvent
-from schemas.rule_kinds import AbsenceRule, AllRule, AnyRule, CountRule
+from schemas.rule_kinds import (
+    AbsenceRule,
+    AllRule,
+    AnyRule,
+    CountRule,
+    DeclineRule,
+    LevelRule,
+    RenewalRule,
+    RhythmRule,
+    ShareRule,
+    SlaRule,
+    SlaTarget,
+)
 from schemas.rules import Lifecycle
 
 DAYS = st.integers(0, 60)
 CUSTOMERS = st.sampled_from(["ann", "bob"])
 EVENTS = st.one_of(
+    st.builds(survey, DAYS, CUSTOMERS, st.sampled_from([1, 3, 5])),
+    st.builds(contract, DAYS, CUSTOMERS, DAYS),
+    st.builds(reply, DAYS, CUSTOMERS),
     st.builds(order, DAYS, CUSTOMERS),
     st.builds(contact, DAYS, CUSTOMERS),
-    st.builds(complaint, DAYS, CUSTOMERS),
+    st.builds(complaint, DAYS, CUSTOMERS, st.sampled_from(["t", None])),
     st.builds(tier, DAYS, st.sampled_from(["vip", "basic"]), CUSTOMERS),
 )
 RECORDS = st.lists(st.one_of(EVENTS, st.builds(tick, DAYS)), max_size=25)
@@ -32,6 +47,12 @@ RULES = rule_set(
     CountRule(id="lasting", version="1", of=["ticket.opened"], at_least=2, within="P7D", dwell="P4D", ack_by="P1D"),
     absence(id="vips", for_="P6D", tiers=["vip"], ack_by="P2D", expire_after="P5D", inhibits=["silent"]),
     absence(id="staged", for_="P6D", stages=["silent"], mode="shadow", cooldown="P9D"),
+    RhythmRule(id="rhythm", version="1", of=["order.placed"], times=2.0, min_gap="P3D"),
+    LevelRule(id="low", version="1", of=["survey.answered"], value="event.score", below=3.0, clear_above=4.0, dwell="P1D"),
+    ShareRule(id="half", version="1", of=["survey.answered"], where="event.score < 3.0", share=0.5, among=2, within="P10D"),
+    DeclineRule(id="down", version="1", of=["order.placed"], recent="P5D", baseline="P10D", by=0.5, min_count=2),
+    RenewalRule(id="renewal", version="1", before="P9D", where="features.orders_30d < 2.0", cooldown="P2D"),
+    SlaRule(id="reply", version="1", clock="first_response", targets=[SlaTarget(target="P4D")], warn_at=[0.5], stages=["new"]),
     AllRule(id="both", version="1", rules=["silent", "burst"], inhibits=["burst"], dwell="P1D"),
     AnyRule(id="either", version="1", rules=["both", "unanswered"], needs=["orders", "tickets"]),
     lifecycle=Lifecycle(silent_after="P8D", churned_after="P30D"),
@@ -39,11 +60,7 @@ RULES = rule_set(
 )
 
 
-TIMELY = st.one_of(
-    st.builds(order, DAYS, CUSTOMERS),
-    st.builds(complaint, DAYS, CUSTOMERS),
-    st.builds(tier, DAYS, st.sampled_from(["vip", "basic"])),
-)
+TIMELY = EVENTS
 
 
 def decided_by(run: EngineRun) -> list[bytes]:
@@ -72,6 +89,15 @@ def test_where_a_batch_ends_changes_no_state(records: Sequence[Record], borders:
             state.update(cut.engine.take_changes())
     state.update([*cut.engine.take_changes(), cut.engine.head_change()])
     assert state == dict([*whole.engine.take_changes(), whole.engine.head_change()])
+
+
+@given(RECORDS)
+def test_customers_do_not_know_of_each_other(records: Sequence[Record]) -> None:
+    both = EngineRun(RULES).feed(*records, tick(99))
+    for customer in ("ann", "bob"):
+        mine = [record for record in records if getattr(record, "customer_id", customer) == customer]
+        alone = EngineRun(RULES).feed(*mine, tick(99))
+        assert decided_by(alone) == [encode(alert) for alert in both.alerts if alert.customer_id == customer]
 
 
 @given(RECORDS)
