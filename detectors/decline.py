@@ -208,6 +208,8 @@ class DeclineKind:
 
     def _wake_after(self, trend: Trend, midnight: int | None) -> None:
         """Look at a midnight, if something can come of it; else only once everything can be forgotten."""
+        if trend.wake_day is not None and midnight is not None and trend.wake_day <= midnight:
+            return
         wake_day = midnight
         if trend.episode_ms is None:
             if sum(trend.counts.counts) < self.rule.min_count:

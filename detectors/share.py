@@ -217,6 +217,8 @@ class ShareKind:
 
     def _wake_after(self, watch: ShareWatch, midnight: int | None) -> None:
         """Look at a midnight, if something can come of it; else only once everything can be forgotten."""
+        if watch.wake_day is not None and midnight is not None and watch.wake_day <= midnight:
+            return
         wake_day = midnight if watch.episode_ms is not None or self._can_open(watch) else self._forgotten_day(watch)
         if wake_day is not None:
             watch.wake_day = wake_day if watch.wake_day is None else min(watch.wake_day, wake_day)
