@@ -11,16 +11,6 @@ from typing import Any
 from engine_run import rule_set
 
 from schemas.calendars import CalendarDocument
-from schemas.events import (
-    TicketClosed,
-    TicketEvent,
-    TicketOpened,
-    TicketReopened,
-    TicketReplied,
-    TicketResolved,
-    TicketUpdated,
-)
-from schemas.instants import MINUTE_MS
 from schemas.rule_kinds import SlaRule, SlaTarget
 from schemas.rules import RuleSet
 
@@ -83,22 +73,6 @@ class Promise:
         return rule_set(rule, calendars={"c": OFFICE})
 
 
-def event_of(step: Step) -> TicketEvent:
-    fields: dict[str, Any] = {"id": step.name, "customer_id": "ann", "at_ms": step.minute * MINUTE_MS, "ticket_id": "T"}
-    if step.what in CHANGES:
-        return TicketUpdated(**fields, **CHANGES[step.what])  # type: ignore[arg-type]
-    if step.what in REPLIES:
-        return TicketReplied(**fields, **REPLIES[step.what])
-    kinds: dict[str, Any] = {
-        "opened": TicketOpened,
-        "resolved": TicketResolved,
-        "reopened": TicketReopened,
-        "closed": TicketClosed,
-    }
-    event: TicketEvent = kinds[step.what](**fields)
-    return event
-
-
 # -- the stopwatch
 
 
@@ -128,6 +102,8 @@ class Stopwatch:
     used: int = 0
     measured: tuple[str, int] | None = None
     warnings: list[float] = field(default_factory=lambda: list(WARNINGS))
+    published: dict[int, Promise] = field(default_factory=dict)
+    """Other promises, by the minute from which on they hold."""
 
     def watch(self, steps: list[Step], until: int = HORIZON) -> list[Run]:
         """Look every minute: what was reached by then comes first, then whatever happens, in the order of the log."""
@@ -137,6 +113,10 @@ class Stopwatch:
         for minute in range(min(happens), until):
             for step in happens.get(minute, ()):
                 self.take(step)
+                self.note_reached(minute)
+            if minute in self.published:
+                self.promise = self.published[minute]
+                self.measure()
                 self.note_reached(minute)
             if self.ticks and self.is_open(minute):
                 self.used += 1
@@ -232,15 +212,25 @@ class Desk:
     steps: list[Step] = field(default_factory=list)
     now: int | None = None
     told: list[str] = field(default_factory=list)
+    published: dict[int, Promise] = field(default_factory=dict)
+
+    def publish(self, promise: Promise) -> None:
+        """Another promise holds from now on."""
+        assert self.now is not None
+        self.published[self.now] = promise
+        self.look()
 
     def hear(self, record: Step) -> None:
         if record.what == "tick":
             self.now = max(self.now or 0, record.minute)
         elif record not in self.steps:
             self.steps.append(record)
+        self.look()
+
+    def look(self) -> None:
         if self.now is None or not self.steps:
             return
-        runs = Stopwatch(self.promise).watch(self.steps)
+        runs = Stopwatch(self.promise, published=self.published).watch(self.steps)
         known = [place for place, run in enumerate(runs) if self.alerts and run.start <= self.alerts[-1].start]
         for run in runs[known[-1] if known else 0 :]:
             alert = self.alert_of(run)

@@ -1,12 +1,13 @@
 """The SLA clocks against a stopwatch that is looked at every minute (`tests/sla_oracle.py`)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from engine_run import EngineRun, tick
 from hypothesis import given
 from hypothesis import strategies as st
-from sla_oracle import CHANGES, HORIZON, MONDAY, OFFICE, REPLIES, WARNINGS, Desk, Promise, Step, Stopwatch, event_of
+from sla_oracle import CHANGES, HORIZON, MONDAY, OFFICE, REPLIES, WARNINGS, Desk, Promise, Step, Stopwatch
 
 import detectors.tickets
 from detectors.calendars import AlwaysOpen, BusinessCalendar
@@ -14,6 +15,15 @@ from detectors.sla_clock import SlaClock
 from detectors.sla_terms import ClockSpec, Target
 from detectors.tickets import Ticket, take
 from schemas.codec import Record
+from schemas.events import (
+    TicketClosed,
+    TicketEvent,
+    TicketOpened,
+    TicketReopened,
+    TicketReplied,
+    TicketResolved,
+    TicketUpdated,
+)
 from schemas.instants import DAY_MS, MINUTE_MS
 
 MINUTES = st.integers(0, 180).map(lambda half: MONDAY + 2 * half)
@@ -25,6 +35,22 @@ PROMISES = st.builds(
     st.integers(1, 10).map(lambda n: 4 * n),
     st.sampled_from([("pending",), ("pending", "hold"), ()]),
 )
+
+
+def event_of(step: Step) -> TicketEvent:
+    fields: dict[str, Any] = {"id": step.name, "customer_id": "ann", "at_ms": step.minute * MINUTE_MS, "ticket_id": "T"}
+    if step.what in CHANGES:
+        return TicketUpdated(**fields, **CHANGES[step.what])  # type: ignore[arg-type]
+    if step.what in REPLIES:
+        return TicketReplied(**fields, **REPLIES[step.what])
+    kinds: dict[str, Any] = {
+        "opened": TicketOpened,
+        "resolved": TicketResolved,
+        "reopened": TicketReopened,
+        "closed": TicketClosed,
+    }
+    event: TicketEvent = kinds[step.what](**fields)
+    return event
 
 
 def named(steps: list[Step]) -> list[Step]:
@@ -53,6 +79,10 @@ def engine_of(promise: Promise, records: list[Step], crashes: frozenset[int] = f
         run.feed(record_of(record))
         if place in crashes:
             run.restored()
+    return told_of(run)
+
+
+def told_of(run: EngineRun) -> list[str]:
     return [
         f"{alert.state}{alert.fraction or ''}@{minute_of(alert.at_ms)} of {minute_of(alert.episode_start_ms)}"
         for alert in run.alerts
@@ -148,3 +178,26 @@ def test_every_alert_is_of_one_episode_and_its_records_are_counted(
     for alert_id, _ in episodes:
         sequences = [alert.sequence for alert in run.alerts if alert.alert_id == alert_id]
         assert sequences == list(range(1, len(sequences) + 1))
+
+
+@given(PROMISES, STEPS, st.lists(st.tuples(st.integers(0, 89), st.integers(1, 10)), min_size=1, max_size=3), st.booleans())
+def test_what_was_used_stays_used_when_other_promises_are_published(
+    promise: Promise,
+    steps: list[Step],
+    changes: list[tuple[int, int]],
+    crash: bool,  # noqa: FBT001
+) -> None:
+    """Everything else happens at minutes that are a multiple of four."""
+    apart = [replace(step, minute=step.minute - step.minute % 4) for step in steps]
+    promises = {MONDAY + 4 * quarter + 2: replace(promise, minutes=4 * n) for quarter, n in changes}
+    run, desk = EngineRun(promise.rules), Desk(promise)
+    records = [*apart, *(Step(minute, "tick") for minute in promises)]
+    for record in [*sorted(records, key=lambda one: one.minute), LAST]:
+        run.feed(record_of(record))
+        desk.hear(record)
+        if record.minute in promises:
+            run.publish(promises[record.minute].rules, revision=record.minute)
+            desk.publish(promises[record.minute])
+            if crash:
+                run.restored()
+    assert told_of(run) == desk.told
