@@ -82,7 +82,7 @@ def oracle(purchases: Path) -> tuple[set[Silence], int]:
 
 
 def opened(alerts: Iterable[AlertRecord]) -> list[Silence]:
-    return [(a.customer_id, a.episode_start_ms, a.due_ms) for a in alerts if a.state == "opened"]
+    return [(a.customer_id or "", a.episode_start_ms, a.due_ms) for a in alerts if a.state == "opened"]
 
 
 def transitions(alerts: Iterable[AlertRecord]) -> Counter[tuple[Any, ...]]:

@@ -10,11 +10,11 @@ from schemas.codec import Record
 from schemas.decisions import AlertRecord
 from schemas.events import AnyEvent
 from schemas.instants import DAY_MS
-from schemas.rule_kinds import AbsenceRule, AllRule, AnyRule, CountRule
+from schemas.rule_kinds import AbsenceRule, AllRule, AnyRule, CountRule, Rule
 
 DAYS = st.integers(0, 60)
 EVENTS = st.one_of(st.builds(order, DAYS), st.builds(contact, DAYS), st.builds(complaint, DAYS))
-PARTS = [
+PARTS: list[Rule] = [
     absence(9),
     AbsenceRule(id="unanswered", version="1", of=["order.placed"], after=["contact.made"], for_="P4D"),
     CountRule(id="burst", version="1", of=["ticket.opened"], at_least=2, within="P7D"),

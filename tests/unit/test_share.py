@@ -243,4 +243,4 @@ def test_a_customer_without_answers_in_the_window_needs_no_look() -> None:
     customer = run.customer("ann")
     (watch,) = customer.shares.values()
     assert watch.wake_day is None
-    assert watch.every.days == watch.evidence == []
+    assert (watch.every.days, watch.evidence) == ([], [])
