@@ -64,7 +64,7 @@ class Agenda:
             found.append(self._standing.wake_ms(customer, feeds))
             found += [wake_ms for of, wake_ms in lives if of == feeds]
             if feeds == ANY_FEED:
-                found.append(self._life.forget_ms(customer))
+                found.append(self._life.past.forget_ms(customer))
             due_ms = min((wake for wake in found if wake is not None), default=None)
             if due_ms is None:
                 customer.wakes.pop(self._names[feeds], None)

@@ -6,46 +6,24 @@ snoozed is woken, one that is open for too long expires. All of it lives by the 
 escalates nothing. Every instant is decided in the order of time: what is due at or before something comes first.
 """
 
-import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import msgspec
 
-from detectors.alert_state import AlertSlot, PastAlert
+from detectors.alert_state import AlertSlot
+from detectors.alert_terms import Terms, fits_from_ms
 from detectors.calendar_time import load_zone, midnight_ms
-from detectors.customer_update import tiers_from
-from detectors.identity import alert_bytes, slot_key
+from detectors.identity import slot_key
 from detectors.kinds import Kind
+from detectors.past_alerts import PastAlerts
 from detectors.state import Customer
-from detectors.told import OPEN_STATES, Told, bare, moved, own_wake_ms, remarked, set_wake
+from detectors.told import OPEN_STATES, Told, bare, moved, own_wake_ms, remarked, set_wake, slots_of
 from detectors.transition import Transition
 from schemas.decisions import CLOSED_STATES, Because
 from schemas.errors import ContractError
 from schemas.events import AlertAcked, AlertAssigned, AlertEvent, AlertJudged, AlertNoted, AlertSnoozed
-from schemas.instants import exact_ms
 from schemas.rule_kinds import Rule
 from schemas.rules import RuleSet
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a rule says of the life of its alerts."""
-
-    dwell_ms: int
-    cooldown_ms: int
-    ack_by_ms: int | None
-    expire_after_ms: int | None
-
-    @classmethod
-    def of(cls, rule: Rule) -> "Terms":
-        """Its durations as numbers."""
-        return cls(
-            exact_ms(rule.dwell) if rule.dwell is not None else 0,
-            exact_ms(rule.cooldown) if rule.cooldown is not None else 0,
-            exact_ms(rule.ack_by) if rule.ack_by is not None else None,
-            exact_ms(rule.expire_after) if rule.expire_after is not None else None,
-        )
 
 
 class AlertLife:
@@ -56,9 +34,7 @@ class AlertLife:
     """
 
     def __init__(self, rule_set: RuleSet) -> None:
-        self._tenant = rule_set.tenant
-        self._forget_after_ms = exact_ms(rule_set.forget_after)
-        self._shadow = frozenset(rule.id for rule in rule_set.rules if rule.mode == "shadow")
+        self.past = PastAlerts(rule_set)
         self._terms: dict[str, Terms] = {}
         zone = load_zone(rule_set.time_zone)
         periods = (period.split("/") for period in rule_set.freeze)
@@ -117,7 +93,7 @@ class AlertLife:
         slot = customer.alerts.get(key)
         if slot is None or slot.episode_start_ms != said.episode_start_ms:
             if slot is not None:
-                self.retire(customer, key)
+                self.past.retire(customer, key)
             cooldown_ms = slot.cooldown_until_ms if slot is not None else None
             ahead = slot.ahead if slot is not None else []
             slot = AlertSlot(said.episode_start_ms, said.due_ms, 0, "dropped", cooldown_until_ms=cooldown_ms, ahead=ahead)
@@ -281,49 +257,3 @@ class AlertLife:
         if found is None:
             found = self._terms[rule.id] = Terms.of(rule)
         return found
-
-    # -- what is over
-
-    def retire(self, customer: Customer, key: str) -> None:
-        """Free the slot of an alert that is over; its id is kept, to take its records out one day."""
-        slot = customer.alerts.pop(key)
-        if slot.sequence and key.partition("/")[0] not in self._shadow:
-            identity = alert_bytes(self._tenant, customer.id, key, slot.episode_start_ms)
-            customer.past_alerts.append(PastAlert(identity, slot.at_ms))
-
-    def forget_ms(self, customer: Customer) -> int | None:
-        """When the next alert that is over is to be forgotten."""
-        closed = [slot.at_ms for slot in customer.alerts.values() if slot.state in CLOSED_STATES]
-        closed += [past.closed_ms for past in customer.past_alerts]
-        return min(closed) + self._forget_after_ms if closed else None
-
-    def forget(self, customer: Customer, now_ms: int) -> list[str]:
-        """Forget what has been over for long enough; the ids whose records are to be taken out."""
-        limit_ms = now_ms - self._forget_after_ms
-        for key in [key for key, slot in customer.alerts.items() if slot.state in CLOSED_STATES and slot.at_ms <= limit_ms]:
-            self.retire(customer, key)
-        gone = [past for past in customer.past_alerts if past.closed_ms <= limit_ms]
-        customer.past_alerts = [past for past in customer.past_alerts if past.closed_ms > limit_ms]
-        return [str(uuid.UUID(bytes=past.id)) for past in gone]
-
-    def forget_all(self, customer: Customer) -> list[str]:
-        """Forget every alert; the ids whose records are to be taken out."""
-        for key in list(customer.alerts):
-            self.retire(customer, key)
-        gone, customer.past_alerts = customer.past_alerts, []
-        return [str(uuid.UUID(bytes=past.id)) for past in gone]
-
-
-def slots_of(customer: Customer, rule_id: str) -> list[tuple[str | None, AlertSlot]]:
-    """The alerts of a rule for a customer, each with its subject, if it has one."""
-    keys = (key.partition("/") for key in customer.alerts)
-    return [(subject or None, customer.alerts[known + bar + subject]) for known, bar, subject in keys if known == rule_id]
-
-
-def fits_from_ms(customer: Customer, rule: Rule, at_ms: int) -> int | None:
-    """From when on, at or after an instant, the rule is for the customer, as far as is known; None if it is not."""
-    if rule.stages is not None and customer.stage not in rule.stages:
-        return None
-    if rule.tiers is None:
-        return at_ms
-    return next((since_ms for since_ms, _, tier in tiers_from(customer, at_ms) if tier in rule.tiers), None)

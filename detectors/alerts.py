@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from zlib import crc32
 
-from detectors.alert_life import slots_of
 from detectors.identity import alert_id
 from detectors.kinds import Kind
 from detectors.marks import Marks
 from detectors.state import Customer
-from detectors.told import OPEN_STATES, Told
+from detectors.told import OPEN_STATES, Told, slots_of
 from schemas.decisions import AlertRecord, Versions
 from schemas.rules import RuleSet
 

@@ -77,7 +77,7 @@ class InForce:
         for kind in self.rules.kinds:
             self._telling.expire(customer, kind, at_ms, Because(clause="erased", value="the customer was erased"))
         self._told(customer, decisions)
-        alerts = self._telling.life.forget_all(customer)
+        alerts = self._telling.life.past.forget_all(customer)
         self._agenda.drop(self._state.timers, customer.id)
         decisions.tombstones += [Tombstone("alerts", key, customer.id) for key in alerts]
         decisions.tombstones += [Tombstone("risk", customer.id)] if customer.risk.sequence else []
@@ -87,7 +87,7 @@ class InForce:
     def retire_ticket(self, customer: Customer, ticket_id: str) -> None:
         """A ticket was forgotten: of its alerts only the ids are kept."""
         for key in [key for key in customer.alerts if key.partition("/")[2] == ticket_id]:
-            self._telling.life.retire(customer, key)
+            self._telling.life.past.retire(customer, key)
 
     # -- time
 
@@ -129,7 +129,7 @@ class InForce:
         for kind in self._agenda.awake(customer, feeds, due_ms):
             self._telling.wake(customer, kind, due_ms)
         if feeds == ANY_FEED:
-            decisions.tombstones += [Tombstone("alerts", key) for key in self._telling.life.forget(customer, due_ms)]
+            decisions.tombstones += [Tombstone("alerts", key) for key in self._telling.life.past.forget(customer, due_ms)]
         told = self._telling.write(customer, decisions, due_ms)
         self._arm(customer, self._agenda.all if told or selects else self._agenda.of_clock(feeds))
 

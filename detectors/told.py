@@ -6,6 +6,7 @@ import msgspec
 
 from detectors.alert_state import AlertSlot
 from detectors.kinds import Kind
+from detectors.state import Customer
 from detectors.transition import Transition
 from schemas.decisions import AlertState
 from schemas.events import AlertEvent, Verdict
@@ -83,3 +84,9 @@ def own_wake_ms(slot: AlertSlot) -> int | None:
 def bare(slot: AlertSlot, at_ms: int) -> Transition:
     """Of an alert that is over: what is still known."""
     return Transition(state="expired", at_ms=at_ms, episode_start_ms=slot.episode_start_ms, due_ms=slot.due_ms)
+
+
+def slots_of(customer: Customer, rule_id: str) -> list[tuple[str | None, AlertSlot]]:
+    """The alerts of a rule for a customer, each with its subject, if it has one."""
+    keys = (key.partition("/") for key in customer.alerts)
+    return [(subject or None, customer.alerts[known + bar + subject]) for known, bar, subject in keys if known == rule_id]
