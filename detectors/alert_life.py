@@ -6,6 +6,7 @@ snoozed is woken, one that is open for too long expires. All of it lives by the 
 escalates nothing. Every instant is decided in the order of time: what is due at or before something comes first.
 """
 
+from bisect import insort
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -67,7 +68,7 @@ class AlertLife:
         slot = customer.alerts.get(slot_key(kind.rule.id, said.subject))
         is_ahead = reached_ms is None or said.at_ms > reached_ms
         if slot is not None and is_ahead and said.state != "retracted" and (slot.state == "held" or slot.ahead):
-            slot.ahead.append(said)
+            insort(slot.ahead, said, key=lambda known: known.at_ms)
             set_wake(slot)
             return
         if slot is not None:
