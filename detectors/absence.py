@@ -117,6 +117,9 @@ class AbsenceKind:
             if not was_open:  # a later silence has begun meanwhile: what lies before it is final
                 _count_late(silence)
                 return found
+            found += self._after_due(silence, step)  # this episode is over, even if it would be due sooner by now
+            absorb(silence, self._fold, due_of, now_ms)
+            return found
         start = silence.cursor.start
         if not self._after and _is_before(silence, at_ms):
             _count_late(silence)
