@@ -7,7 +7,7 @@ from detectors.decisions import Decisions, Tombstone
 from detectors.documents import Documents
 from detectors.labels import drop_pending
 from detectors.partition_state import ENGINE_VERSION, PartitionState
-from detectors.publishing import GONE, dropped_kinds, forget, leave, openings_from
+from detectors.publishing import GONE, dropped_kinds, forget, moved_clocks, openings_from
 from detectors.rules_compiled import CompiledRules
 from detectors.standing import Standing
 from detectors.state import Customer
@@ -151,13 +151,15 @@ class InForce:
         """Make all customers ready for this rule set, which comes after another."""
         state, rules = self._state, self.rules
         state.head.enabled_from_ms = openings_from(state.head.enabled_from_ms, rules, state.marks)
-        dropped, keys = dropped_kinds(before, rules), frozenset(kind.state_key for kind in rules.kinds)
+        dropped, moved = dropped_kinds(before, rules), moved_clocks(before, rules)
+        keys = frozenset(kind.state_key for kind in rules.kinds)
         state.timers.clear()
         for customer_id in state.customers.ids():
             customer = state.customers.change(customer_id)
             for kind in dropped:
                 self._telling.expire(customer, kind, state.marks.now_ms(kind.feeds) or 0, GONE)
-            leave(customer, before, state.marks)
+            for clock in moved:
+                clock.leave(customer, state.marks.now_ms(clock.feeds))
             forget(customer, keys)
             for kind in rules.kinds:
                 kind.adopt(customer, state.marks.now_ms(kind.feeds))

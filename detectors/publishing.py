@@ -49,11 +49,11 @@ def dropped_kinds(before: CompiledRules | None, after: CompiledRules) -> list[Ki
     return [kind for kind in before.kinds if kind.state_key not in keys] if before is not None else []
 
 
-def leave(customer: Customer, before: CompiledRules | None, marks: Marks) -> None:
-    """What the clocks of tickets had used up under the rule set before stays used."""
-    for kind in before.kinds if before is not None else ():
-        if isinstance(kind, SlaKind):
-            kind.leave(customer, marks.now_ms(kind.feeds))
+def moved_clocks(before: CompiledRules | None, after: CompiledRules) -> list[SlaKind]:
+    """The `sla` rules of the rule set before that go on with other promises."""
+    terms = {kind.state_key: kind.terms for kind in after.kinds if isinstance(kind, SlaKind)}
+    clocks = (kind for kind in before.kinds if isinstance(kind, SlaKind)) if before is not None else ()
+    return [kind for kind in clocks if terms.get(kind.state_key, kind.terms) != kind.terms]
 
 
 def forget(customer: Customer, keys: frozenset[str]) -> None:

@@ -32,7 +32,8 @@ class SlaKind:
         self.state_key = state_key(rule, rule.clock, rule.until)
         self.types = _TICKET_TYPES | {"customer.updated"}
         self._spec = ClockSpec(rule.clock, rule.until, frozenset(rule.pause_on), tuple(rule.warn_at), tuple(targets))
-        self._terms = self._spec.fingerprint
+        self.terms = self._spec.fingerprint
+        """Other ones when the rule promises something else."""
         if rule.clock == "resolution":
             of = ["ticket.closed"] if rule.until == "closed" else ["ticket.closed", "ticket.resolved"]
             self._clears_if = ClearsIf(code="event", of=of)
@@ -41,20 +42,17 @@ class SlaKind:
             self._clears_if = ClearsIf(code="event", of=of, where=_ANSWERS)
 
     def leave(self, customer: Customer, now_ms: int | None) -> None:
-        """Another rule set takes over: what was used up to now was measured by these promises, and stays used."""
+        """Other promises take over: what was used up to now was measured by these, and stays used."""
         for ticket in customer.tickets.values():
             told = ticket.told.get(self.state_key)
             if told is None or now_ms is None:
                 continue
             clock = SlaClock(self._spec, ticket.tier, told.carried)
-            told.carried = clock.run(one for one in ticket.moments if one.at_ms <= now_ms).carry_over(now_ms, self._terms)
+            told.carried = clock.run(one for one in ticket.moments if one.at_ms <= now_ms).carry_over(now_ms)
 
     def adopt(self, customer: Customer, now_ms: int | None) -> None:  # noqa: ARG002  (what is due is decided by the timer)
         """Look at every ticket at once: the promises may be others now. Nothing is told: no clock is given."""
         for ticket_id, ticket in customer.tickets.items():
-            told = ticket.told.get(self.state_key)
-            if told is not None and told.carried is not None and told.carried.terms == self._terms:
-                told.carried = None
             self._look(ticket_id, ticket, now_ms=None)
 
     def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:

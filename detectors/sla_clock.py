@@ -128,11 +128,11 @@ class SlaClock:
         warnings = [self._crossing(self._target, fraction) for fraction in self._warnings]
         return [*(warning for warning in warnings if warning.at_ms < breach.at_ms), breach]
 
-    def carry_over(self, at_ms: int, terms: int) -> Carried:
+    def carry_over(self, at_ms: int) -> Carried:
         """What another rule has to go on with, after this one has run; no moment lies behind the instant."""
         self._advance(at_ms)
         calendar, target_ms = self._measured or (None, 0)
-        return Carried(at_ms, self._consumed_ms, target_ms, calendar, terms)
+        return Carried(at_ms, self._consumed_ms, target_ms, calendar)
 
     @property
     def reading(self) -> Reading | None:

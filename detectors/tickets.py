@@ -73,8 +73,6 @@ class Carried(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Of the promise until then; 0: there was none."""
     calendar: str | None
     """Its calendar, by name; None: around the clock."""
-    terms: int
-    """Which promises those were, as a hash."""
 
 
 class SlaTold(msgspec.Struct, array_like=True):

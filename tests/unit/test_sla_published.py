@@ -119,3 +119,12 @@ def test_calendars_are_told_apart_by_their_hours() -> None:
     office, again, york = (BusinessCalendar.from_document(one) for one in (OFFICE, OFFICE, NEW_YORK))
     assert office.fingerprint == again.fingerprint != york.fingerprint
     assert AlwaysOpen("UTC").fingerprint != AlwaysOpen("Asia/Shanghai").fingerprint
+
+
+def test_a_policy_that_is_published_twice_does_not_judge_what_lay_before_the_first_time() -> None:
+    #  8 - 12 used, pending; a target of 2 h arrives at 13 and once more at 14; nothing runs, so nothing is breached
+    start = [opened("2026-03-02T08:00"), updated("2026-03-02T12:00", status="pending")]
+    run = EngineRun(sla(SlaTarget(target="PT8H"), pause_on=["pending"])).feed(*start, clock_at("2026-03-02T13:00"))
+    shorter = sla(SlaTarget(target="PT2H"), pause_on=["pending"], version="2")
+    run.publish(shorter, revision=2).feed(clock_at("2026-03-02T14:00")).publish(shorter, revision=3)
+    assert told_of(run.feed(updated("2026-03-02T15:00", status="open"), LATER)) == ["opened 2026-03-02T15:00"]
