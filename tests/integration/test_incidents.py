@@ -1,8 +1,8 @@
 """The incident log of a real desk: breaches of a resolution SLA, measured to closing, against a calculation of its own.
 
 What the classes that are easily got wrong do, in the engine and in the oracle alike: a ticket whose first row is not New
-starts with that row; a change of priority keeps the working time that was used; Resolved pauses the clock and a later
-state lets it go on; a ticket that was closed and came back starts another alert, over its target at once if it was.
+starts with that row; a change of priority keeps the working time that was used; Resolved is a state like the others, for
+the desk's own SLA counts it; a ticket that was closed and came back starts another alert, over its target at once if it was.
 """
 
 import csv
@@ -10,9 +10,24 @@ import gzip
 from collections import defaultdict
 from datetime import datetime, timedelta
 from pathlib import Path
+from statistics import median
 
 import pytest
 from engine_run import rule_set
+from incident_sla import (
+    CLOSE,
+    RESOLVE,
+    WINDOWS,
+    alerts_of,
+    held_out,
+    incidents_of,
+    lead_hours,
+    learned,
+    rules_of,
+    score_of,
+    training,
+    unresolved_before,
+)
 from real_data import MAPPINGS, real_file
 
 from schemas.calendars import CalendarDocument
@@ -100,8 +115,6 @@ def breaches_of(rows: list[Row], until: datetime) -> list[datetime]:
             open_alert = True
         if state == "Closed":
             runs, closed = False, True
-        elif state == "Resolved":
-            runs = False
         else:
             open_alert = open_alert and not closed
             runs, closed = True, False
@@ -111,16 +124,21 @@ def breaches_of(rows: list[Row], until: datetime) -> list[datetime]:
     return found
 
 
-def test_breaches_equal_a_calculation_over_the_file(log: Path, tmp_path: Path) -> None:
-    out = tmp_path / "tickets.jsonl"
+@pytest.fixture(scope="module")
+def events(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("incidents") / "tickets.jsonl"
     summary = import_file(log, MAPPINGS / "incidents.yaml", out=out)
-    with out.open("rb") as lines:
+    assert summary.dead_letters == {"no_customer": 29}
+    return out
+
+
+def test_breaches_equal_a_calculation_over_the_file(log: Path, events: Path) -> None:
+    with events.open("rb") as lines:
         alerts = list(replay(lines, RULES))
 
     tickets = tickets_of(log)
     until = max(row[0] for rows in tickets.values() for row in rows)
     expected = {(caller, number, moment) for (caller, number), rows in tickets.items() for moment in breaches_of(rows, until)}
-    assert summary.dead_letters == {"no_customer": 29}
     assert len({number for _, number in tickets}) == 13_299  # 3 of 13,302 have no caller in any row
     assert {breach_of(alert) for alert in alerts if alert.state == "opened"} == expected
     assert len(expected) > 1_000
@@ -128,6 +146,25 @@ def test_breaches_equal_a_calculation_over_the_file(log: Path, tmp_path: Path) -
     assert len(told) == len(set(told))
 
 
+def test_learned_deadlines_know_which_tickets_will_break_their_sla(log: Path, events: Path) -> None:
+    """A plain script with whole days and four deadlines reaches accuracy .986, precision .989, recall .950."""
+    incidents = incidents_of(log)
+    deadlines = learned(training(incidents), WINDOWS)
+    alerts = alerts_of(events, rules_of(deadlines))
+    score = score_of(held_out(incidents), alerts, CLOSE)
+    assert len(held_out(incidents)) == 4_100
+    assert score.accuracy > 0.995
+    assert score.precision > 0.99
+    assert score.recall > 0.99
+    early = score_of(held_out(incidents), alerts, RESOLVE)
+    assert early.precision > 0.98
+    assert early.recall > 0.85
+    assert median(lead_hours(held_out(incidents), alerts)) >= 72
+    by_the_file = unresolved_before(held_out(incidents), alerts)
+    assert by_the_file.precision > 0.98
+    assert by_the_file.recall > 0.95
+
+
 def breach_of(alert: AlertRecord) -> Breach:
     moment = datetime(1970, 1, 1) + timedelta(minutes=alert.at_ms // MINUTE_MS)  # noqa: DTZ001
-    return alert.customer_id, alert.ticket_id or "", moment
+    return alert.customer_id or "", alert.ticket_id or "", moment
