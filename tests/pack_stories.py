@@ -123,6 +123,8 @@ def _activity(rule: Rule, rules: RuleSet) -> list[AnyEvent]:
     """What makes the customer an active one, where the rule asks for that."""
     if rules.churn is None or (rule.stages is None and not isinstance(rule, ScoreRule)):
         return []
+    if isinstance(rule, AbsenceRule) and not rule.after and rules.churn.of[0] in rule.of:
+        return []  # what it waits for is the activity: its own beginning has to do
     return [event(rules.churn.of[0], WHILE_ACTIVE_MS - i * DAY_MS) for i in range(2)]
 
 
