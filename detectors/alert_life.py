@@ -111,6 +111,8 @@ class AlertLife:
             release_ms = self._thawed_ms(release_ms)
         # the stage at an instant is only known once the clock has reached it
         fits_ms = release_ms if may_wait else fits_from_ms(customer, kind.rule, release_ms)
+        if slot.state in CLOSED_STATES:
+            slot.over = slot.state
         slot.state, slot.said, slot.due_ms, slot.until_ms, slot.at_ms = "held", said, said.due_ms, fits_ms, said.at_ms
         set_wake(slot)
         if fits_ms == said.at_ms and not may_wait:
@@ -119,10 +121,9 @@ class AlertLife:
     def _end(self, kind: Kind, slot: AlertSlot | None, said: Transition) -> Iterator[Told]:
         if slot is None or slot.episode_start_ms != said.episode_start_ms:
             return
-        if slot.state == "held" and not slot.sequence:
-            slot.state, slot.said, slot.until_ms = "dropped", None, None
+        if slot.state == "held" and (slot.over is not None or not slot.sequence):  # nobody knows that it waited
+            slot.state, slot.said, slot.until_ms = slot.over or "dropped", None, None
             set_wake(slot)
-            return
         over = slot.state in CLOSED_STATES or slot.state == "dropped"
         if over and (said.state != "retracted" or slot.state == "retracted" or not slot.sequence):
             return
@@ -181,6 +182,7 @@ class AlertLife:
         if slot.state == "held" and terms.dwell_ms:
             held_for = Because(clause="held_for_ms", value=at_ms - said.at_ms, threshold=terms.dwell_ms)
             slot.said = said = msgspec.structs.replace(said, because=(*said.because, held_for))
+        slot.over = None
         slot.ack_by_ms = at_ms + terms.ack_by_ms if terms.ack_by_ms is not None else None
         if slot.state == "held" and terms.expire_after_ms is not None:
             slot.expires_ms = at_ms + terms.expire_after_ms
@@ -232,7 +234,7 @@ class AlertLife:
             raise ContractError(
                 "alert_not_open", f"the alert {action.alert_id} is {slot.state}; {action.type!r} needs an open one"
             )
-        said = slot.said if slot.said is not None else bare(slot, action.at_ms)
+        said = slot.said if slot.said is not None and slot.over is None else bare(slot, action.at_ms)
         match action:
             case AlertAcked():
                 if slot.state != "acked":

@@ -34,6 +34,8 @@ class AlertSlot(msgspec.Struct, array_like=True):
     """What was said at the opening, or waits to be; None once it is closed."""
     ahead: list[Transition] = []
     """What was said meanwhile of later instants, by time: it waits too, so that everything is decided in that order."""
+    over: AlertState | None = None
+    """While the same alert waits to be opened again: how it was over before."""
 
 
 def waits(slot: AlertSlot | None, episode_start_ms: int, at_ms: int) -> bool:

@@ -50,7 +50,7 @@ def remarked(
 ) -> Told:
     """The next record of an alert that stays as it is."""
     slot.sequence += 1
-    state = "warned" if slot.state in {"held", "dropped"} else slot.state  # it was warned of, and its opening waits
+    state = slot.state if slot.state not in {"held", "dropped"} else slot.over or "warned"  # and its opening waits
     return Told(
         kind=kind,
         said=msgspec.structs.replace(said, state=state, at_ms=action.at_ms),

@@ -32,7 +32,7 @@ PROMISES = {
     "low": Promise(ack_by=3, expire_after=20),
     "low-for-long": Promise(dwell=2, cooldown=5, ack_by=4, expire_after=9),
     "low-of-vips": Promise(ack_by=2, expire_after=9, tier="vip"),
-    "quiet": Promise(ack_by=3, expire_after=12, cooldown=2),
+    "quiet": Promise(ack_by=3, expire_after=12, cooldown=6),
 }
 MOODS = tuple(rule_id for rule_id in PROMISES if rule_id != "quiet")
 PATIENCE = st.sampled_from([10, 15])
