@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Final
 
 from detectors.state import Customer
-from detectors.tickets import change_tier
 from schemas.events import CustomerUpdated
 
 MAX_TIERS: Final = 8
@@ -26,7 +25,6 @@ def update(customer: Customer, event: CustomerUpdated) -> None:
         del customer.tiers[0]
         customer.tiers[0] = (0, customer.tiers[0][1])
     customer.tier = customer.tiers[-1][1]
-    change_tier(customer.tickets, event)
 
 
 def tiers_from(customer: Customer, from_ms: int) -> Iterator[tuple[int, int | None, str | None]]:

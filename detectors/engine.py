@@ -155,7 +155,7 @@ class PartitionEngine:
                 del customer.tickets[ticket_id]
                 if self._in_force is not None:
                     self._in_force.retire_ticket(customer, ticket_id)
-        return take(customer.tickets, event, customer.tier)
+        return take(customer.tickets, event)
 
     def _act(self, offset: int, action: AlertEvent, decisions: Decisions) -> None:
         """Somebody did something with an alert."""

@@ -30,7 +30,8 @@ class SlaKind:
         self.rule = rule
         self.feeds = feeds
         self.state_key = state_key(rule, rule.clock, rule.until)
-        self.types = _TICKET_TYPES | {"customer.updated"}
+        by_tier = any(target.tier is not None for target in rule.targets)
+        self.types = _TICKET_TYPES | {"customer.updated"} if by_tier else _TICKET_TYPES
         self._spec = ClockSpec(rule.clock, rule.until, frozenset(rule.pause_on), tuple(rule.warn_at), tuple(targets))
         self.terms = self._spec.fingerprint
         """Other ones when the rule promises something else."""
@@ -47,13 +48,14 @@ class SlaKind:
             told = ticket.told.get(self.state_key)
             if told is None or now_ms is None:
                 continue
-            clock = SlaClock(self._spec, ticket.tier, told.carried)
-            told.carried = clock.run(one for one in ticket.moments if one.at_ms <= now_ms).carry_over(now_ms)
+            moments = [moment for moment in ticket.moments if moment.at_ms <= now_ms]
+            tiers = [change for change in customer.tiers if change[0] <= now_ms]
+            told.carried = SlaClock(self._spec, told.carried).run(moments, tiers).carry_over(now_ms)
 
     def adopt(self, customer: Customer, now_ms: int | None) -> None:  # noqa: ARG002  (what is due is decided by the timer)
         """Look at every ticket at once: the promises may be others now. Nothing is told: no clock is given."""
         for ticket_id, ticket in customer.tickets.items():
-            self._look(ticket_id, ticket, now_ms=None)
+            self._look(customer, ticket_id, ticket, now_ms=None)
 
     def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:
         """A moment of a ticket was added, or the customer's tier may be another."""
@@ -61,7 +63,7 @@ class SlaKind:
             tickets = list(customer.tickets)
         else:
             tickets = [event.ticket_id] if isinstance(event, TicketEvent) else []
-        return [said for ticket_id in tickets for said in self._look(ticket_id, customer.tickets[ticket_id], now_ms)]
+        return [said for ticket_id in tickets for said in self._look(customer, ticket_id, customer.tickets[ticket_id], now_ms)]
 
     def wake_ms(self, customer: Customer) -> int | None:
         """The next warning or deadline of any ticket."""
@@ -74,16 +76,16 @@ class SlaKind:
         for ticket_id, ticket in customer.tickets.items():
             told = ticket.told.get(self.state_key)
             if told is not None and told.wake_ms is not None and told.wake_ms <= due_ms:
-                found += self._look(ticket_id, ticket, due_ms)
+                found += self._look(customer, ticket_id, ticket, due_ms)
         return found
 
-    def _look(self, ticket_id: str, ticket: Ticket, now_ms: int | None) -> list[Transition]:
+    def _look(self, customer: Customer, ticket_id: str, ticket: Ticket, now_ms: int | None) -> list[Transition]:
         """Say what there is to say, episode by episode, up to the first that is not over yet."""
         told = ticket.told.setdefault(self.state_key, SlaTold())
         told.wake_ms = None
         if self.rule.clock == "next_response":
             told.replies_until_ms = told.replies_until_ms or 0
-        clock = SlaClock(self._spec, ticket.tier, told.carried).run(ticket.moments)
+        clock = SlaClock(self._spec, told.carried).run(ticket.moments, customer.tiers)
         found: list[Transition] = []
         for place in range(_index_of(clock.episodes, told), len(clock.episodes)):
             episode = clock.episodes[place]

@@ -8,7 +8,7 @@ of the customer that follows an answer to the next answer, each time anew, `reso
 solves a ticket counts as an answer. A message on a solved ticket waits until the ticket is open again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -83,14 +83,13 @@ class SlaClock:
 
     Args:
         spec: of the rule.
-        tier: of the customer when the ticket began.
         carried: what was used under other promises, which are not measured again.
     """
 
-    def __init__(self, spec: ClockSpec, tier: str | None, carried: Carried | None = None) -> None:
+    def __init__(self, spec: ClockSpec, carried: Carried | None = None) -> None:
         self.episodes: list[Episode] = []
         self._spec = spec
-        self._tier = tier
+        self._tier: str | None = None
         self._carried = carried
         self._priority: Priority = "normal"
         self._category: Category = "other"
@@ -106,13 +105,17 @@ class SlaClock:
         self._since_ms = 0
         self._warnings = list(spec.warn_at)
 
-    def run(self, moments: Iterable[Moment]) -> Self:
-        """Take moments in, by time."""
+    def run(self, moments: Sequence[Moment], tiers: Sequence[tuple[int, str]] = ()) -> Self:
+        """Take in moments of the ticket, and since when the customer has which tier; each by time."""
+        place = 0
         for moment in moments:
-            if self._carried is not None and moment.at_ms > self._carried.at_ms:
-                self._carry(self._carried)
-            self._advance(moment.at_ms)
+            while place < len(tiers) and tiers[place][0] <= moment.at_ms:
+                self._change_tier(*tiers[place])
+                place += 1
+            self._pass(moment.at_ms)
             self._take(moment)
+        for since_ms, tier in tiers[place:]:
+            self._change_tier(since_ms, tier)
         if self._carried is not None:
             self._carry(self._carried)
         return self
@@ -154,8 +157,13 @@ class SlaClock:
             return False
         return not self._solved and self._status not in self._spec.pause_on
 
+    def _pass(self, to_ms: int) -> None:
+        """Let time pass up to and including an instant, part of it maybe under other promises."""
+        if self._carried is not None and to_ms > self._carried.at_ms:
+            self._carry(self._carried)
+        self._advance(to_ms)
+
     def _advance(self, to_ms: int) -> None:
-        """Let time pass up to and including an instant."""
         if self._runs and self._target is not None:
             gained_ms = self._target.calendar.consumed_ms(self._since_ms, to_ms)
             self._cross(self._target, self._consumed_ms + gained_ms)
@@ -200,7 +208,13 @@ class SlaClock:
         self._category = moment.category or self._category
         self._team = moment.team or self._team
         self._status = moment.status or self._status
-        self._tier = moment.tier or self._tier
+
+    def _change_tier(self, since_ms: int, tier: str) -> None:
+        self._pass(since_ms)
+        self._tier = tier
+        if self.episodes:
+            self._retarget()
+            self._cross_at_once()
 
     def _begins_at(self, moment: Moment) -> bool:
         if self._spec.clock != "next_response":

@@ -9,7 +9,6 @@ import msgspec
 from detectors.occurrence import Occurrence
 from schemas.events import (
     Category,
-    CustomerUpdated,
     Priority,
     TicketClosed,
     TicketEvent,
@@ -42,8 +41,6 @@ class Moment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     category: Category | None = None
     team: str | None = None
     status: TicketStatus | None = None
-    tier: str | None = None
-    """The customer's, from here on."""
     asks: bool = False
     """The customer wrote."""
 
@@ -112,17 +109,15 @@ class Ticket(msgspec.Struct, array_like=True):
     """It was opened by its own event; before that, by the first that was heard of it."""
     told: dict[str, SlaTold] = {}
     """By the rule's state key."""
-    tier: str | None = None
-    """The customer's when the ticket began."""
     replies_from_ms: int | None = None
     """Of what was written before only the first answer is kept."""
 
 
-def take(tickets: dict[str, Ticket], event: TicketEvent, tier: str | None) -> bool:
+def take(tickets: dict[str, Ticket], event: TicketEvent) -> bool:
     """Take an event of a ticket in; False if it opens one that is open already, which is to be ignored everywhere."""
     ticket = tickets.get(event.ticket_id)
     if ticket is None:
-        ticket = tickets[event.ticket_id] = Ticket(tier=tier)
+        ticket = tickets[event.ticket_id] = Ticket()
     if isinstance(event, TicketOpened):
         if ticket.opened:
             return False
@@ -131,15 +126,6 @@ def take(tickets: dict[str, Ticket], event: TicketEvent, tier: str | None) -> bo
     if not ticket.moments or moment.at_ms < ticket.moments[0].at_ms or (_matters(moment) and not _was_dropped(ticket, moment)):
         _insert(ticket, moment)
     return True
-
-
-def change_tier(tickets: dict[str, Ticket], event: CustomerUpdated) -> None:
-    """The customer has another tier from here on: a moment of every ticket that began before, the start of the others."""
-    for ticket in tickets.values():
-        if event.at_ms > ticket.moments[0].at_ms:
-            _insert(ticket, Moment(Occurrence.of(event), tier=event.tier))
-        else:
-            ticket.tier = event.tier
 
 
 def _insert(ticket: Ticket, moment: Moment) -> None:
@@ -172,9 +158,9 @@ def _thin(ticket: Ticket) -> None:
 def _that_change_something(moments: list[Moment]) -> Iterator[Moment]:
     held: dict[str, object] = {}
     for place, moment in enumerate(moments):
-        said = {name: getattr(moment, name) for name in ("priority", "category", "team", "status", "tier")}
+        said = {name: getattr(moment, name) for name in ("priority", "category", "team", "status")}
         news = {name: value for name, value in said.items() if value is not None and held.get(name) != value}
-        if place == 0 or news or moment.occurrence.type not in {"ticket.updated", "customer.updated"}:
+        if place == 0 or news or moment.occurrence.type != "ticket.updated":
             yield moment
         held.update(news)
         if moment.ends:
@@ -222,7 +208,7 @@ def forgettable(tickets: dict[str, Ticket], at_ms: int) -> list[str]:
 
 
 def _is_over(ticket: Ticket, before_ms: int) -> bool:
-    """Whether the last that counts was its end: thanks may follow, and tiers of customers change all the time."""
+    """Whether the last that counts was its end: thanks may follow."""
     last = next((known for known in reversed(ticket.moments) if known.ends or known.reopens), ticket.moments[0])
     ended = last.ends and last.at_ms < before_ms
     return ended and not any(told.opened and told.ended_ms is None for told in ticket.told.values())

@@ -29,6 +29,7 @@ CHANGES: dict[str, dict[str, str]] = {
     "abroad": {"team": "abroad"},
     "home": {"team": "home"},
 }
+TIERS = ("vip", "plain")
 REPLIES: dict[str, dict[str, Any]] = {
     "answer": {"by": "agent"},
     "note": {"by": "agent", "public": False},
@@ -45,23 +46,24 @@ class Step:
 
 @dataclass(frozen=True)
 class Promise:
-    """A clock, and how many minutes the office has for a ticket that is neither low nor abroad."""
+    """A clock, and how many minutes the office has for a ticket that is neither low nor a VIP's nor abroad."""
 
     clock: str
     until: str
     minutes: int
     pause_on: tuple[str, ...] = ("pending",)
 
-    def of(self, *, low: bool, abroad: bool) -> tuple[str, int]:
-        """Calendar and minutes: abroad they work around the clock and have twice the time, as for what is low."""
-        if abroad:
-            return "abroad", 2 * self.minutes
+    def of(self, *, low: bool, abroad: bool, vip: bool) -> tuple[str, int]:
+        """Calendar and minutes: around the clock and twice the time abroad and for VIPs, twice the time for what is low."""
+        if abroad or vip:
+            return "always", 2 * self.minutes
         return "office", 2 * self.minutes if low else self.minutes
 
     @property
     def targets(self) -> list[SlaTarget]:
         return [
             SlaTarget(team="abroad", target=f"PT{2 * self.minutes}M"),
+            SlaTarget(tier="vip", target=f"PT{2 * self.minutes}M"),
             SlaTarget(priority="low", target=f"PT{2 * self.minutes}M", calendar="c"),
             SlaTarget(target=f"PT{self.minutes}M", calendar="c"),
         ]
@@ -97,6 +99,7 @@ class Stopwatch:
     status: str = "open"
     low: bool = False
     abroad: bool = False
+    vip: bool = False
     solved: bool = False
     answered: bool = False
     used: int = 0
@@ -106,9 +109,9 @@ class Stopwatch:
     """Other promises, by the minute from which on they hold."""
 
     def watch(self, steps: list[Step], until: int = HORIZON) -> list[Run]:
-        """Look every minute: what was reached by then comes first, then whatever happens, in the order of the log."""
+        """Look every minute: what was reached by then comes first, then tiers, then whatever happens, in log order."""
         happens: dict[int, list[Step]] = {}
-        for step in steps:
+        for step in sorted(steps, key=lambda step: step.what not in TIERS):
             happens.setdefault(step.minute, []).append(step)
         for minute in range(min(happens), until):
             for step in happens.get(minute, ()):
@@ -130,12 +133,12 @@ class Stopwatch:
 
     def is_open(self, minute: int) -> bool:
         """1970 began on a Thursday."""
-        return self.abroad or ((minute // 1440 + 3) % 7 < 3 and minute % 1440 in OPEN_MINUTES)
+        return self.abroad or self.vip or ((minute // 1440 + 3) % 7 < 3 and minute % 1440 in OPEN_MINUTES)
 
     def note_reached(self, minute: int) -> None:
         if not self.ticks or self.runs[-1].breach is not None:
             return
-        _, target = self.promise.of(low=self.low, abroad=self.abroad)
+        _, target = self.promise.of(low=self.low, abroad=self.abroad, vip=self.vip)
         if self.used >= target:
             self.runs[-1].crossed.append((minute, 1.0))
         while self.warnings and self.used >= self.warnings[0] * target:
@@ -144,6 +147,11 @@ class Stopwatch:
                 self.runs[-1].crossed.append((minute, fraction))
 
     def take(self, step: Step) -> None:
+        if step.what in TIERS:
+            self.vip = step.what == "vip"
+            if self.runs:
+                self.measure()
+            return
         what, clock = step.what, self.promise.clock
         self.change({"status": "open", "priority": "normal"} if what == "opened" else CHANGES.get(what, {}))
         run = self.runs[-1] if self.runs else None
@@ -184,7 +192,7 @@ class Stopwatch:
 
     def measure(self) -> None:
         """By another calendar, the share of the promise is kept."""
-        calendar, minutes = self.promise.of(low=self.low, abroad=self.abroad)
+        calendar, minutes = self.promise.of(low=self.low, abroad=self.abroad, vip=self.vip)
         if self.measured is not None and self.measured[0] != calendar:
             assert self.used * minutes % self.measured[1] == 0, "the drawn promises keep it whole"
             self.used = self.used * minutes // self.measured[1]

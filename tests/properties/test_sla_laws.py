@@ -4,18 +4,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from engine_run import EngineRun, tick
+from engine_run import EngineRun
 from hypothesis import given
 from hypothesis import strategies as st
-from sla_oracle import CHANGES, HORIZON, MONDAY, OFFICE, REPLIES, WARNINGS, Desk, Promise, Step, Stopwatch
+from sla_oracle import CHANGES, HORIZON, MONDAY, OFFICE, REPLIES, TIERS, WARNINGS, Desk, Promise, Step, Stopwatch
 
 import detectors.tickets
 from detectors.calendars import AlwaysOpen, BusinessCalendar
+from detectors.customer_update import MAX_TIERS, update
 from detectors.sla_clock import SlaClock
 from detectors.sla_terms import ClockSpec, Target
-from detectors.tickets import Ticket, take
+from detectors.state import Customer
+from detectors.tickets import take
 from schemas.codec import Record
+from schemas.control import Tick
 from schemas.events import (
+    CustomerUpdated,
     TicketClosed,
     TicketEvent,
     TicketOpened,
@@ -24,10 +28,10 @@ from schemas.events import (
     TicketResolved,
     TicketUpdated,
 )
-from schemas.instants import DAY_MS, MINUTE_MS
+from schemas.instants import MINUTE_MS
 
 MINUTES = st.integers(0, 180).map(lambda half: MONDAY + 2 * half)
-KINDS = st.sampled_from([*CHANGES, *REPLIES, "answer", "message", "message", "resolved", "reopened", "closed"])
+KINDS = st.sampled_from([*CHANGES, *REPLIES, *TIERS, "answer", "message", "message", "resolved", "reopened", "closed"])
 PROMISES = st.builds(
     Promise,
     st.sampled_from(["first_response", "next_response", "resolution"]),
@@ -37,7 +41,9 @@ PROMISES = st.builds(
 )
 
 
-def event_of(step: Step) -> TicketEvent:
+def event_of(step: Step) -> TicketEvent | CustomerUpdated:
+    if step.what in TIERS:
+        return CustomerUpdated(id=step.name, customer_id="ann", at_ms=step.minute * MINUTE_MS, tier=step.what)
     fields: dict[str, Any] = {"id": step.name, "customer_id": "ann", "at_ms": step.minute * MINUTE_MS, "ticket_id": "T"}
     if step.what in CHANGES:
         return TicketUpdated(**fields, **CHANGES[step.what])  # type: ignore[arg-type]
@@ -54,10 +60,11 @@ def event_of(step: Step) -> TicketEvent:
 
 
 def named(steps: list[Step]) -> list[Step]:
-    """Each with an id of its own, in the order of arrival; a ticket is opened once."""
+    """Each with an id of its own, in the order of arrival; a ticket is opened once, and tiers change as often as is kept."""
     found: list[Step] = []
     for number, step in enumerate(steps):
-        if step.what != "opened" or all(known.what != "opened" for known in found):
+        most = {"opened": 1, **dict.fromkeys(TIERS, MAX_TIERS // 2)}.get(step.what, len(steps))
+        if sum(known.what == step.what for known in found) < most:
             found.append(Step(step.minute, step.what, f"e{number}"))
     return found
 
@@ -94,7 +101,7 @@ def minute_of(at_ms: int) -> int:
 
 
 def record_of(step: Step) -> Record:
-    return tick(step.minute * MINUTE_MS / DAY_MS) if step.what == "tick" else event_of(step)
+    return Tick(at_ms=step.minute * MINUTE_MS, marks_ms={}) if step.what == "tick" else event_of(step)
 
 
 LAST = Step(HORIZON - 10, "tick")
@@ -102,17 +109,21 @@ TICKS = st.builds(Step, MINUTES, st.just("tick"))
 
 
 def clock_over(steps: list[Step], promise: Promise) -> SlaClock:
-    office, abroad = BusinessCalendar.from_document(OFFICE), AlwaysOpen()
-    lengths = (2 * promise.minutes, 2 * promise.minutes, promise.minutes)
+    office, always = BusinessCalendar.from_document(OFFICE), AlwaysOpen()
+    lengths = [*[2 * promise.minutes] * 3, promise.minutes]
     targets = tuple(
-        Target(target, abroad if target.calendar is None else office, None, minutes * MINUTE_MS)
+        Target(target, always if target.calendar is None else office, None, minutes * MINUTE_MS)
         for target, minutes in zip(promise.targets, lengths, strict=True)
     )
     spec: Any = ClockSpec(promise.clock, promise.until, frozenset(promise.pause_on), WARNINGS, targets)  # type: ignore[arg-type]
-    tickets: dict[str, Ticket] = {}
+    customer = Customer({}, touched=False, id="ann", first_ms=0)
     for step in steps:
-        take(tickets, event_of(step), None)
-    return SlaClock(spec, None).run(tickets["T"].moments)
+        event = event_of(step)
+        if isinstance(event, CustomerUpdated):
+            update(customer, event)
+        else:
+            take(customer.tickets, event)
+    return SlaClock(spec).run(customer.tickets["T"].moments, customer.tiers)
 
 
 @given(PROMISES, STEPS)

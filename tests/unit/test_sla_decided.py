@@ -284,3 +284,15 @@ def test_a_ticket_with_thanks_after_its_end_is_forgotten_all_the_same() -> None:
     assert size is not None
     assert after is not None
     assert len(after) < len(size) / 2
+
+
+def tier(at: str, name: str) -> CustomerUpdated:
+    return CustomerUpdated(id=f"u{at}{name}", customer_id="ann", at_ms=parse_instant(f"{at}:00+08:00"), tier=name)
+
+
+def test_a_ticket_heard_of_late_has_the_tiers_of_its_own_time() -> None:
+    #  8 opened ----- 10 vip - 11
+    rules = sla(SlaTarget(tier="vip", target="PT3H"), SlaTarget(target="PT24H"))
+    assert told(rules, tier("2026-03-02T10:00", "vip"), opened("2026-03-02T08:00"), LATER) == ["opened 2026-03-02T11:00"]
+    late = [opened("2026-03-02T08:00"), tier("2026-03-02T07:00", "vip"), tier("2026-03-02T06:00", "basic"), LATER]
+    assert told(rules, *late) == ["opened 2026-03-02T11:00"]
