@@ -1,6 +1,6 @@
 """Which clocks wake a customer under a rule set, and which of them anything may have moved."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from detectors.alert_life import AlertLife
@@ -8,7 +8,8 @@ from detectors.kinds import Kind
 from detectors.rules_compiled import CompiledRules
 from detectors.standing import Standing
 from detectors.state import Customer
-from detectors.timers import Feeds, Timers
+from detectors.timers import Feeds, Timers, clock_key
+from schemas.events import AnyEvent
 
 ANY_FEED: Final[Feeds] = ()
 """The clock of what needs no feed in particular: the greatest mark."""
@@ -29,23 +30,14 @@ class Agenda:
         for kind in rules.kinds:
             self._kinds.setdefault(kind.feeds, []).append(kind)
         self._by_id = rules.by_id
-        self._names = {feeds: ",".join(feeds) for feeds in self._kinds}
+        self._keys = {feeds: clock_key(feeds) for feeds in self._kinds}
         self._always = _unique(always)
-        self.of_looks = _unique([*always, *(kind.feeds for kind in standing.score_kinds)])
-        self._of_events = {name: _unique([*(kind.feeds for kind in kinds), *always]) for name, kinds in rules.by_type.items()}
+        self._by_type = rules.by_type
 
     @property
     def all(self) -> tuple[Feeds, ...]:
         """Every clock."""
         return tuple(self._kinds)
-
-    def of_event(self, event_type: str) -> tuple[Feeds, ...]:
-        """The clocks that an event of this type may move."""
-        return self._of_events.get(event_type, self._always)
-
-    def of_clock(self, feeds: Feeds) -> tuple[Feeds, ...]:
-        """The clocks that may move when this one has woken the customer."""
-        return _unique([feeds, *self._always])
 
     def due(self, customer: Customer, feeds: Feeds, due_ms: int) -> Iterator[Kind]:
         """The rules that want to be asked at an instant of a clock, in the order of the rule set."""
@@ -55,6 +47,28 @@ class Agenda:
         """The rules of a clock with alerts to which something happens by itself at an instant."""
         woken = {rule_id for rule_id, wake_ms in self._life.wakes(customer) if wake_ms <= due_ms}
         return [kind for kind in self._kinds[feeds] if kind.rule.id in woken] if woken else []
+
+    def hurry(self, timers: Timers, customer: Customer, event: AnyEvent) -> bool:
+        """After an event: bring nearer what the rules that saw it want nearer; whether anything was.
+
+        A wake-up that could come later stays where it is: there will be nothing to decide then, and it is set anew. Most
+        customers act often, and are waited for long: so they are woken once a wait, not set anew at each event.
+        """
+        found = False
+        for kind in self._by_type.get(event.type, ()):
+            found |= self._nearer(timers, customer, kind.feeds, kind.wake_ms(customer))
+        if self._standing.may_move(customer, event):
+            for feeds in self._always:
+                found |= self._nearer(timers, customer, feeds, self._standing.wake_ms(customer, feeds))
+        return found
+
+    def _nearer(self, timers: Timers, customer: Customer, feeds: Feeds, due_ms: int | None) -> bool:
+        key = self._keys[feeds]
+        if due_ms is None or customer.wakes.get(key, due_ms + 1) <= due_ms:
+            return False
+        customer.wakes[key] = due_ms
+        timers.arm(customer.id, feeds, due_ms)
+        return True
 
     def arm(self, timers: Timers, customer: Customer, clocks: Iterable[Feeds]) -> None:
         """Set the customer's wake-ups by these clocks."""
@@ -67,20 +81,16 @@ class Agenda:
                 found.append(self._life.past.forget_ms(customer))
             due_ms = min((wake for wake in found if wake is not None), default=None)
             if due_ms is None:
-                customer.wakes.pop(self._names[feeds], None)
-            else:
-                customer.wakes[self._names[feeds]] = due_ms
-            timers.arm(customer.id, feeds, due_ms)
+                customer.wakes.pop(self._keys[feeds], None)
+            elif customer.wakes.get(self._keys[feeds]) != due_ms:
+                customer.wakes[self._keys[feeds]] = due_ms
+                timers.arm(customer.id, feeds, due_ms)
 
-    def restore(self, timers: Timers, customer_id: str, wakes: dict[str, int]) -> None:
+    def restore(self, timers: Timers, customer_id: str, wakes: Mapping[int, int]) -> None:
         """Set the wake-ups that a customer's state names."""
-        for feeds, name in self._names.items():
-            timers.arm(customer_id, feeds, wakes.get(name))
-
-    def drop(self, timers: Timers, customer_id: str) -> None:
-        """Forget a customer's wake-ups."""
-        for feeds in self._names:
-            timers.arm(customer_id, feeds, None)
+        for feeds, key in self._keys.items():
+            if (due_ms := wakes.get(key)) is not None:
+                timers.arm(customer_id, feeds, due_ms)
 
 
 def _unique(clocks: Iterable[Feeds]) -> tuple[Feeds, ...]:

@@ -128,7 +128,7 @@ class PartitionEngine:
             self._act(offset, event, decisions)
             return
         customer = state.customers.change(event.customer_id, event.at_ms)
-        feed = in_force.rules.rule_set.feed_of(event.type) if in_force is not None else None
+        feed = in_force.rules.feed_of(event.type) if in_force is not None else None
         if is_duplicate(customer, event, feed) or (isinstance(event, TicketEvent) and not self._take_ticket(customer, event)):
             return
         self._remember(customer, event)
@@ -182,7 +182,6 @@ class PartitionEngine:
         if customer is not None:
             if self._in_force is not None:
                 alerts, examples = self._in_force.take_out(customer, event.at_ms, decisions)
-            state.touched.pop(customer.id, None)
             state.customers.drop(customer.id)
         proof = ErasureRecord(customer_hash=customer_hash, at_ms=event.at_ms, alerts=alerts, examples=examples)
         decisions.erasures.append(proof)

@@ -7,6 +7,7 @@ with another meaning, since models, examples and rules name features by it.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import sub
 from typing import Final
 
 import msgspec
@@ -265,7 +266,7 @@ def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float,
     recency = _days(at_ms - orders.last_ms)
     span = orders.last_ms // DAY_MS - orders.first_ms // DAY_MS
     mean_gap = (span + PRIOR_WEIGHT * PRIOR_GAP_DAYS) / (orders.day_count - 1 + PRIOR_WEIGHT)
-    gaps = [later - earlier for earlier, later in zip(orders.days, orders.days[1:], strict=False)]
+    gaps = list(map(sub, orders.days[1:], orders.days))
     kept = orders.placed - orders.gone
     since_ms = max(0, at_ms - orders.weighed_ms)  # before it, the sums are as they stood then
     left_of_90d = fading(since_ms, 90 * DAY_MS)

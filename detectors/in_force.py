@@ -1,7 +1,5 @@
 """A rule set in force: what events, clocks and people do to customers under it."""
 
-from collections.abc import Iterable
-
 from detectors.agenda import ANY_FEED, Agenda
 from detectors.decisions import Decisions, Tombstone
 from detectors.documents import Documents
@@ -34,30 +32,35 @@ class InForce:
         model = documents.model
         self.rules = CompiledRules(published.document, documents.calendars())
         self._state = state
-        self._standing = Standing(self.rules, model, state.marks, state.pending)
+        self._standing = Standing(self.rules, model, state.marks, state.pending, state.looks)
         version = model.version if model is not None else None
         self._telling = Telling(self.rules, state.marks, state.head, ENGINE_VERSION, version)
         self._agenda = Agenda(self.rules, self._standing, self._telling.life)
 
     def restore(self) -> None:
-        """Set the timers anew, from what the customers' states name."""
+        """Set timers and looks anew, from what the customers' states name."""
         for customer_id, known in self._state.customers.wakes():
-            if known.touched:
-                self._state.touched[customer_id] = None
+            if known.look_ms is not None:
+                self._state.looks.load(customer_id, known.look_ms)
             self._agenda.restore(self._state.timers, customer_id, known.wakes)
 
     # -- events
 
     def on_event(self, customer: Customer, event: AnyEvent, decisions: Decisions) -> None:
         """An event that the customer remembers already."""
-        stage = customer.stage
+        stage, said = customer.stage, False
         for kind in self.rules.by_type.get(event.type, ()):
-            self._telling.say(customer, kind, kind.on_event(customer, event, self._state.marks.now_ms(kind.feeds)))
+            if found := kind.on_event(customer, event, self._state.marks.now_ms(kind.feeds)):
+                self._telling.say(customer, kind, found)
+                said = True
         self._standing.on_event(customer, event, decisions)
         selects = customer.stage != stage or isinstance(event, CustomerUpdated)
-        told = self._told(customer, decisions, selects=selects)
-        self._arm(customer, self._agenda.all if told or selects else self._agenda.of_event(event.type))
-        self.run_timers(decisions)
+        if said or selects:
+            self._told(customer, decisions, selects=selects)
+            self._agenda.arm(self._state.timers, customer, self._agenda.all)
+            self.run_timers(decisions)
+        elif self._agenda.hurry(self._state.timers, customer, event):
+            self.run_timers(decisions)
 
     def act(self, customer: Customer, action: AlertEvent, decisions: Decisions) -> None:
         """Somebody did something with an alert.
@@ -69,7 +72,7 @@ class InForce:
             self._telling.act(customer, action)
         finally:  # what was due before the action happened all the same
             if self._told(customer, decisions):
-                self._arm(customer, self._agenda.all)
+                self._agenda.arm(self._state.timers, customer, self._agenda.all)
                 self.run_timers(decisions)
 
     def take_out(self, customer: Customer, at_ms: int, decisions: Decisions) -> tuple[int, int]:
@@ -78,7 +81,6 @@ class InForce:
             self._telling.expire(customer, kind, at_ms, Because(clause="erased", value="the customer was erased"))
         self._told(customer, decisions)
         alerts = self._telling.life.past.forget_all(customer)
-        self._agenda.drop(self._state.timers, customer.id)
         decisions.tombstones += [Tombstone("alerts", key, customer.id) for key in alerts]
         decisions.tombstones += [Tombstone("risk", customer.id)] if customer.risk.sequence else []
         decisions.tombstones += [Tombstone("lifecycle", customer.id)] if customer.lifecycle.sequence else []
@@ -101,20 +103,26 @@ class InForce:
         now_ms = self._state.marks.now_ms(self._standing.feeds)
         if now_ms is None:
             return
-        for customer_id in sorted(self._state.touched):
-            customer = self._state.customers.change(customer_id)
-            stage, found = customer.stage, self._standing.assess(customer, now_ms)
-            for kind in self._standing.score_kinds:
-                self._telling.say(customer, kind, kind.on_look(customer, now_ms, found.probability, found.reasons))
-            told = self._told(customer, decisions)
-            self._standing.conclude(customer, found, decisions)
-            selects = customer.stage != stage
-            if selects:
-                self._telling.life.relook(customer, self.rules.selective)
-            customer.touched = False
-            self._arm(customer, self._agenda.all if told or selects else self._agenda.of_looks)
-        self._state.touched.clear()
+        for customer_id in self._state.looks.take(now_ms):
+            known = self._state.customers.find(customer_id)
+            if known is not None and known.look_ms is not None and known.look_ms < now_ms:
+                self._look_at(self._state.customers.change(customer_id), now_ms, decisions)
         self.run_timers(decisions)
+
+    def _look_at(self, customer: Customer, now_ms: int, decisions: Decisions) -> None:
+        stage, found, said = customer.stage, self._standing.assess(customer, now_ms), False
+        for kind in self._standing.score_kinds:
+            if heard := kind.on_look(customer, now_ms, found.probability, found.reasons):
+                self._telling.say(customer, kind, heard)
+                said = True
+        if said:
+            self._told(customer, decisions)
+        self._standing.conclude(customer, found, decisions)
+        selects = customer.stage != stage
+        if selects:
+            self._telling.life.relook(customer, self.rules.selective)
+        if said or selects:
+            self._agenda.arm(self._state.timers, customer, self._agenda.all)
 
     def _due(self, due_ms: int, customer_id: str, feeds: Feeds, decisions: Decisions) -> None:
         """An instant of a clock: stages first, since rules may ask for them; then rules, then alerts by themselves."""
@@ -129,21 +137,23 @@ class InForce:
         for kind in self._agenda.awake(customer, feeds, due_ms):
             self._telling.wake(customer, kind, due_ms)
         if feeds == ANY_FEED:
-            decisions.tombstones += [Tombstone("alerts", key) for key in self._telling.life.past.forget(customer, due_ms)]
-        told = self._telling.write(customer, decisions, due_ms)
-        self._arm(customer, self._agenda.all if told or selects else self._agenda.of_clock(feeds))
+            over = self._telling.life.past.forget(customer, due_ms)
+            decisions.tombstones += [Tombstone("alerts", key, customer.id) for key in over]
+        told = self._written(customer, decisions, due_ms)
+        self._agenda.arm(self._state.timers, customer, self._agenda.all if told or selects else (feeds,))
 
     def _told(self, customer: Customer, decisions: Decisions, *, selects: bool = False) -> bool:
         """End a step; whether anything was told. `selects`: tier or stage may let out what was withheld."""
         if selects:
             self._telling.life.relook(customer, self.rules.selective)
-        return self._telling.write(customer, decisions)
+        return self._written(customer, decisions)
 
-    def _arm(self, customer: Customer, clocks: Iterable[Feeds]) -> None:
-        """Note when the customer is due, after something that may have changed it."""
-        if customer.touched:
-            self._state.touched[customer.id] = None
-        self._agenda.arm(self._state.timers, customer, clocks)
+    def _written(self, customer: Customer, decisions: Decisions, due_ms: int | None = None) -> bool:
+        """Write what is to be told; whether it was anything: then a look has to follow."""
+        told = self._telling.write(customer, decisions, due_ms)
+        if told:
+            self._state.looks.want(customer)
+        return told
 
     # -- documents
 
@@ -166,5 +176,5 @@ class InForce:
             self._standing.adopt(customer, decisions)
             self._told(customer, decisions, selects=True)
             customer.wakes = {}
-            self._arm(customer, self._agenda.all)
+            self._agenda.arm(state.timers, customer, self._agenda.all)
         self.run_timers(decisions)

@@ -69,16 +69,17 @@ class LifecyclePolicy:
     def on_activity(self, customer: Customer, event_type: str, at_ms: int, now_ms: int | None) -> list[LifecycleRecord]:
         """An event of `types`; one that is not behind the clock waits for it."""
         turn = Turn(at_ms, event_type, event_type in self._leaves)
+        found = self.catch_up(customer, now_ms)
         if now_ms is not None and at_ms < now_ms:
-            return self._turn(customer, turn)
+            return found + self._turn(customer, turn)
         insort(customer.lifecycle.ahead, turn, key=lambda known: known.at_ms)
         self._thin_out(customer.lifecycle)
-        return []
+        return found
 
     def wake_ms(self, customer: Customer) -> int | None:
-        """When the stage changes if nothing else happens, or an event is passed by the clock."""
-        ahead, deadline = customer.lifecycle.ahead, self._deadline(customer)
-        passed_ms = ahead[0].at_ms + 1 if ahead else None
+        """When the stage may change if nothing else happens; activity that only moves a deadline does not matter."""
+        deadline, calm = self._deadline(customer), customer.stage in {"active", "high_risk"}
+        passed_ms = next((turn.at_ms + 1 for turn in customer.lifecycle.ahead if turn.leaves or not calm), None)
         if deadline is None:
             return passed_ms
         return deadline[0] if passed_ms is None else min(deadline[0], passed_ms)
@@ -97,14 +98,19 @@ class LifecyclePolicy:
             else:
                 return found
 
+    def catch_up(self, customer: Customer, now_ms: int | None) -> list[LifecycleRecord]:
+        """Take in the activity that the clock has passed."""
+        return self.on_due(customer, now_ms) if now_ms is not None and customer.lifecycle.ahead else []
+
     def on_risk(
         self, customer: Customer, at_ms: int, probability: float | None, open_rules: Iterable[str]
     ) -> list[LifecycleRecord]:
         """A look: the probability, None if it is not known, and the ids of the rules with an open alert."""
         if customer.stage == "churned":
             return []
-        opened = frozenset(open_rules)
-        rule = next((rule for rule in self._limits.high_risk_rules if rule in opened), None)
+        wanted = self._limits.high_risk_rules
+        opened = frozenset(open_rules) if wanted else frozenset()
+        rule = next((rule for rule in wanted if rule in opened), None)
         if customer.stage != "high_risk":
             if rule is not None:
                 return [self._move(customer, "high_risk", at_ms, f"rule:{rule}")]

@@ -1,7 +1,7 @@
 """What is remembered in a partition, and how it is written down: the records of `churn.state`.
 
 `c/<customer_id>` is a customer, `x/<customer_id>/<at_ms>` a pending example, `e/<hash>` an erasure, `p/document/...` a
-document in force, and `p/head` the partition itself. Timers and touched customers are derived, never stored.
+document in force, and `p/head` the partition itself. Timers and looks are derived, never stored.
 """
 
 from typing import Final
@@ -15,6 +15,7 @@ from detectors import pending as pending_examples
 from detectors.customers import Customers
 from detectors.documents import Documents
 from detectors.erasure import Erased
+from detectors.looks import Looks
 from detectors.marks import Marks
 from detectors.pending import PendingExamples
 from detectors.state import Head
@@ -38,9 +39,8 @@ class PartitionState:
         self.documents = Documents()
         self.pending = PendingExamples()
         self.erased = Erased()
-        self.timers = Timers()
-        self.touched: dict[str, None] = {}
-        """Customers to look at when the next tick comes."""
+        self.timers = Timers(self.customers.wakes_of)
+        self.looks = Looks()
 
     def load(self, key: bytes, value: bytes | None) -> None:
         """Take in one record; the later one of a key wins, None is a tombstone."""
@@ -59,6 +59,7 @@ class PartitionState:
         """All records are here."""
         self.head.engine = ENGINE_VERSION
         self.marks = Marks(self.head)
+        self.customers.loaded()
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """Records since the last call, the partition's own last; none if nothing but the position changed."""

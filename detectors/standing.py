@@ -7,13 +7,12 @@ alert changed, or a review was held. All feeds have a say in that clock: a feed 
 from collections.abc import Iterable
 
 from detectors.decisions import Decisions
-from detectors.feature_state import settle
 from detectors.features import features_at
 from detectors.labels import Reviews, drop_pending
 from detectors.lifecycle import LifecyclePolicy
+from detectors.looks import Looks
 from detectors.marks import Marks
 from detectors.pending import PendingExamples
-from detectors.renewal import RenewalKind
 from detectors.rules_compiled import CompiledRules
 from detectors.score import ScoreKind
 from detectors.scoring import Assessment, RiskPolicy, Scorer
@@ -33,23 +32,27 @@ class Standing:
         model: in use, if any.
         marks: the clocks.
         pending: examples that wait for their label.
+        looks: who is to be looked at.
 
     Raises:
         ContractError: the model is of no use to this release.
     """
 
-    def __init__(self, compiled: CompiledRules, model: ModelPublished | None, marks: Marks, pending: PendingExamples) -> None:
+    def __init__(
+        self, compiled: CompiledRules, model: ModelPublished | None, marks: Marks, pending: PendingExamples, looks: Looks
+    ) -> None:
         rule_set = compiled.rule_set
         self.feeds = compiled.feeds
         self.score_kinds = [kind for kind in compiled.kinds if isinstance(kind, ScoreKind)]
-        self._renewal_kinds = [kind for kind in compiled.kinds if isinstance(kind, RenewalKind)]
         self._lifecycle = LifecyclePolicy.of(rule_set)
         self._reviews = Reviews.of(rule_set)
+        self._types = self._lifecycle.types | (self._reviews.types if self._reviews is not None else frozenset())
         self._policy = RiskPolicy.of(rule_set)
         self._scorer = Scorer.of(model.document, model.version) if model is not None else None
         self._rules = {rule.id: rule for rule in rule_set.rules}
         self._marks = marks
         self._pending = pending
+        self._looks = looks
 
     @property
     def clocks(self) -> list[Feeds]:
@@ -63,6 +66,7 @@ class Standing:
             self._reviews.adopt(customer, self._marks.now_ms(self.feeds))
         else:
             drop_pending(customer, self._pending)
+        self._expect(customer)
 
     def on_event(self, customer: Customer, event: AnyEvent, decisions: Decisions) -> None:
         """An event that the features have taken in already."""
@@ -77,38 +81,33 @@ class Standing:
         if self._reviews is not None and event.type in self._reviews.types:
             self._reviews.on_event(customer, event)
         if now_ms is not None and event.at_ms < now_ms:
-            customer.touched = True
+            self._looks.want(customer)
+        self._expect(customer)
+
+    def may_move(self, customer: Customer, event: AnyEvent) -> bool:
+        """Whether an event may bring `wake_ms` nearer: by what it is, or as the first that is known."""
+        return event.type in self._types or event.at_ms <= customer.first_ms
 
     def wake_ms(self, customer: Customer, feeds: Feeds) -> int | None:
         """The next instant of a clock at which something must be decided."""
-        wakes: list[int | None] = []
-        if feeds == self._lifecycle.feeds:
-            wakes.append(self._lifecycle.wake_ms(customer))
-        if feeds == self.feeds and self._reviews is not None:
-            wakes += [self._reviews.wake_ms(customer), _passed_ms(customer)]
-        return min((wake_ms for wake_ms in wakes if wake_ms is not None), default=None)
+        stage_ms = self._lifecycle.wake_ms(customer) if feeds == self._lifecycle.feeds else None
+        if feeds != self.feeds or self._reviews is None:
+            return stage_ms
+        review_ms = self._reviews.wake_ms(customer)
+        return review_ms if stage_ms is None else min(stage_ms, review_ms)
 
     def on_due(self, customer: Customer, due_ms: int, feeds: Feeds, decisions: Decisions) -> None:
         """A clock has reached `wake_ms`."""
         if feeds == self._lifecycle.feeds and self._lifecycle.wake_ms(customer) == due_ms:
             decisions.lifecycle += self._lifecycle.on_due(customer, due_ms)
-        reviews = self._reviews
-        if feeds != self.feeds or reviews is None:
-            return
-        if reviews.wake_ms(customer) == due_ms:
-            decisions.examples += reviews.on_due(customer, due_ms, self._pending)
-            customer.touched = customer.touched or customer.labels.reviewed_ms == due_ms
-        if _passed_ms(customer) == due_ms:
-            # As far as the clock has come, but not past a look, which must find the features as they were then.
-            reached_ms = self._marks.now_ms(feeds)
-            looks = [reviews.wake_ms(customer), *(kind.wake_ms(customer) for kind in self._renewal_kinds)]
-            limit_ms = min(look_ms for look_ms in looks if look_ms is not None)
-            settle(customer.features, max(due_ms, min(reached_ms or due_ms, limit_ms)))
-            customer.touched = True
+        if feeds == self.feeds and self._reviews is not None and self._reviews.wake_ms(customer) == due_ms:
+            decisions.examples += self._reviews.on_due(customer, due_ms, self._pending)
+            if customer.labels.reviewed_ms == due_ms:
+                self._looks.want(customer)
 
     def assess(self, customer: Customer, at_ms: int) -> Assessment:
         """Look at a customer; without a `churn` section there is no probability, and open alerts are all there is."""
-        severities = [rule.severity for rule in self._open_rules(customer)]
+        severities = (rule.severity for rule in self._open_rules(customer))
         values = features_at(customer.features, at_ms)
         if self._policy is None:
             return Assessment(at_ms, "low", "rules", values)
@@ -116,11 +115,21 @@ class Standing:
 
     def conclude(self, customer: Customer, found: Assessment, decisions: Decisions) -> None:
         """What follows from a look, after the `score` rules have had their say."""
-        open_rules = [rule.id for rule in self._open_rules(customer)]
+        open_rules = (rule.id for rule in self._open_rules(customer))
+        reached_ms = self._marks.now_ms(self._lifecycle.feeds)
+        decisions.lifecycle += self._lifecycle.catch_up(customer, reached_ms)
         decisions.lifecycle += self._lifecycle.on_risk(customer, found.at_ms, found.probability, open_rules)
         record = self._policy.tell(customer, found) if self._policy is not None else None
         if record is not None:
             decisions.risk.append(record)
+        customer.look_ms = None
+        self._expect(customer)
+
+    def _expect(self, customer: Customer) -> None:
+        """Ask for a look when the clock has passed the next event that the features do not see yet."""
+        ahead = customer.features.ahead
+        if ahead and self._reviews is not None:
+            self._looks.want(customer, ahead[0].at_ms)
 
     def _open_rules(self, customer: Customer) -> Iterable[Rule]:
         """Rules with an open alert; those in shadow mode must not have any effect."""
@@ -128,9 +137,3 @@ class Standing:
             rule = self._rules.get(key.partition("/")[0])
             if rule is not None and rule.mode == "live" and slot.state in OPEN_STATES:
                 yield rule
-
-
-def _passed_ms(customer: Customer) -> int | None:
-    """When the clock has passed the next event that the features do not see yet."""
-    ahead = customer.features.ahead
-    return ahead[0].at_ms + 1 if ahead else None

@@ -75,10 +75,10 @@ class Burst(msgspec.Struct, array_like=True):
 class Customer(msgspec.Struct, array_like=True):
     """One customer. Fields are only ever added at the end: the state of the release before is read by position."""
 
-    wakes: dict[str, int]
-    """Next instant to look at the customer, by set of feeds; read alone when a partition is restored."""
-    touched: bool
-    """An event arrived since the last tick."""
+    wakes: dict[int, int]
+    """By the key of a clock, an instant before which nothing has to be decided; read alone when a partition is restored."""
+    look_ms: int | None
+    """A look is wanted once the clock has passed this instant (`looks.AT_ONCE`: in the next tick); None: nobody asks."""
     id: str
     first_ms: int
     tier: str | None = None
@@ -117,8 +117,8 @@ class Customer(msgspec.Struct, array_like=True):
 class Wakes(msgspec.Struct, array_like=True):
     """The first fields of `Customer`, all that a restore needs of it."""
 
-    wakes: dict[str, int]
-    touched: bool
+    wakes: dict[int, int]
+    look_ms: int | None
 
 
 class Head(msgspec.Struct, array_like=True):

@@ -90,7 +90,6 @@ class Telling:
         told, self._told = self._told, []
         for one in told:
             decisions.add_alert(self._book.write(customer, one))
-            customer.touched = True
         return bool(told)
 
     def _compose(self, customer: Customer, due_ms: int | None) -> None:

@@ -1,55 +1,92 @@
-"""When to look at which customer: one heap per set of feeds, for each set has a clock of its own."""
+"""When to look at which customer: for each set of feeds what comes next, for each set has a clock of its own."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from schemas.instants import DAY_MS
 
 Feeds = tuple[str, ...]
 """Names of feeds, sorted."""
 
 
-class Timers:
-    """The next wake-up of every customer, one per set of feeds. Derived from the customers, never stored.
+def clock_key(feeds: Feeds) -> int:
+    """Under which a customer keeps the wake-up by the clock of some feeds: short, for every customer has some."""
+    return crc32(",".join(feeds).encode())
 
-    A wake-up that moved leaves its old entry in the heap; it is recognised, and dropped, when it comes up.
+
+@dataclass(slots=True)
+class _Clock:
+    key: int
+    today: list[tuple[int, str]] = field(default_factory=list)
+    """A heap of what is due until the end of `day`."""
+    later: dict[int, list[str]] = field(default_factory=dict)
+    """Customers by the day on which they are due."""
+    day: int = -1
+    """The day that the clock has reached, counted from the epoch."""
+
+
+class Timers:
+    """The next wake-up of every customer, one per set of feeds; the customers' states say when, here is an order of them.
+
+    A wake-up that moved leaves its old entry behind; it is recognised, and dropped, when it comes up. Of what is due on a
+    later day only the customer is noted: most of them wait for weeks, and there are many.
+
+    Args:
+        wakes_of: the wake-ups that a customer's state names, by `clock_key`.
     """
 
-    def __init__(self) -> None:
-        self._heaps: dict[Feeds, list[tuple[int, str]]] = {}
-        self._armed: dict[Feeds, dict[str, int]] = {}
+    def __init__(self, wakes_of: Callable[[str], Mapping[int, int]]) -> None:
+        self._wakes_of = wakes_of
+        self._clocks: dict[Feeds, _Clock] = {}
 
-    def arm(self, customer_id: str, feeds: Feeds, due_ms: int | None) -> None:
-        """Set, move or (with None) drop a wake-up."""
-        armed = self._armed.setdefault(feeds, {})
-        if due_ms is None:
-            armed.pop(customer_id, None)
-        elif armed.get(customer_id) != due_ms:
-            armed[customer_id] = due_ms
-            heapq.heappush(self._heaps.setdefault(feeds, []), (due_ms, customer_id))
+    def arm(self, customer_id: str, feeds: Feeds, due_ms: int) -> None:
+        """Note a wake-up that the customer's state names."""
+        clock = self._clocks.get(feeds)
+        if clock is None:
+            clock = self._clocks[feeds] = _Clock(clock_key(feeds))
+        day = due_ms // DAY_MS
+        if day <= clock.day:
+            heapq.heappush(clock.today, (due_ms, customer_id))
+        else:
+            clock.later.setdefault(day, []).append(customer_id)
 
     def pop_due(self, now_ms: Callable[[Feeds], int | None]) -> tuple[int, str, Feeds] | None:
         """Take the earliest wake-up that the clock of its feeds has reached; ties go by customer, then feeds."""
         found: tuple[int, str, Feeds] | None = None
-        for feeds, heap in self._heaps.items():
+        for feeds, clock in self._clocks.items():
             reached_ms = now_ms(feeds)
-            if reached_ms is None or not heap or heap[0][0] > reached_ms:
+            if reached_ms is None:
                 continue
-            top = self._top(feeds)
-            if top is not None and top[0] <= reached_ms:
+            if reached_ms // DAY_MS > clock.day:
+                self._begin(clock, reached_ms // DAY_MS)
+            if clock.today and clock.today[0][0] <= reached_ms and (top := self._top(clock, reached_ms)) is not None:
                 candidate = (*top, feeds)
                 found = candidate if found is None else min(found, candidate)
         if found is not None:
-            _, customer_id, feeds = found
-            heapq.heappop(self._heaps[feeds])
-            del self._armed[feeds][customer_id]
+            heapq.heappop(self._clocks[found[2]].today)
         return found
 
     def clear(self) -> None:
         """Forget everything, to be armed anew."""
-        self._heaps.clear()
-        self._armed.clear()
+        self._clocks.clear()
 
-    def _top(self, feeds: Feeds) -> tuple[int, str] | None:
-        heap, armed = self._heaps[feeds], self._armed[feeds]
-        while heap and armed.get(heap[0][1]) != heap[0][0]:
-            heapq.heappop(heap)
-        return heap[0] if heap else None
+    def _begin(self, clock: _Clock, day: int) -> None:
+        """The clock has reached another day."""
+        for reached in sorted(known for known in clock.later if known <= day):
+            for customer_id in clock.later.pop(reached):
+                due_ms = self._wakes_of(customer_id).get(clock.key)
+                if due_ms is not None and due_ms // DAY_MS == reached:
+                    heapq.heappush(clock.today, (due_ms, customer_id))
+        clock.day = day
+
+    def _top(self, clock: _Clock, reached_ms: int) -> tuple[int, str] | None:
+        """What comes first of today, if it is due."""
+        today = clock.today
+        while today and today[0][0] <= reached_ms:
+            due_ms, customer_id = today[0]
+            if self._wakes_of(customer_id).get(clock.key) == due_ms:
+                return today[0]
+            heapq.heappop(today)
+        return None

@@ -54,7 +54,7 @@ class Shop:
     def buy(self, order: OrderPlaced) -> None:
         customer = self.customers.get(order.customer_id)
         if customer is None:
-            customer = Customer({}, touched=False, id=order.customer_id, first_ms=order.at_ms)
+            customer = Customer({}, None, id=order.customer_id, first_ms=order.at_ms)
             self.customers[customer.id] = customer
             heapq.heappush(self._wakes, (self._reviews.wake_ms(customer), customer.id))
         remember(customer.features, order)

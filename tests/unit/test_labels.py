@@ -31,7 +31,7 @@ class Line:
         reviews = Reviews.of(RuleSet(version="1", tenant="t", churn=churn), max_pending=max_pending)
         assert reviews is not None
         self.reviews, self.store = reviews, PendingExamples()
-        self.customer = Customer({}, touched=False, id="c", first_ms=ms(-1))
+        self.customer = Customer({}, None, id="c", first_ms=ms(-1))
         self.released: list[ExampleRecord] = []
         self.reviews.adopt(self.customer, None if now is None else ms(now))
 

@@ -21,7 +21,7 @@ class Line:
     def __init__(self) -> None:
         rules = RuleSet(version="1", tenant="t", churn=Churn(or_=[CANCELLED]), lifecycle=LIMITS)
         self.policy = LifecyclePolicy.of(rules)
-        self.customer = Customer({}, touched=False, id="c", first_ms=0)
+        self.customer = Customer({}, None, id="c", first_ms=0)
         self.now: float | None = None
         self.told: list[LifecycleRecord] = []
 

@@ -18,7 +18,7 @@ class Line:
         rule = ScoreRule(id="risk", version="1", above=0.8, clear_below=0.6, dwell=dwell, cooldown=cooldown, tiers=tiers)
         self.kind = ScoreKind(rule, ("orders",))
         self.life = AlertLife(rule_set(rule))
-        self.customer = Customer({}, touched=False, id="c", first_ms=0)
+        self.customer = Customer({}, None, id="c", first_ms=0)
         self.records: list[Told] = []
 
     def look(self, day: float, probability: float | None, reasons: list[RiskReason] | None = None) -> "Line":

@@ -45,7 +45,7 @@ def policy() -> RiskPolicy:
 
 
 def customer() -> Customer:
-    return Customer({}, touched=False, id="c", first_ms=0)
+    return Customer({}, None, id="c", first_ms=0)
 
 
 def saying(probability: float) -> Scorer:
