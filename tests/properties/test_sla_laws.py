@@ -116,7 +116,7 @@ def clock_over(steps: list[Step], promise: Promise) -> SlaClock:
         for target, minutes in zip(promise.targets, lengths, strict=True)
     )
     spec: Any = ClockSpec(promise.clock, promise.until, frozenset(promise.pause_on), WARNINGS, targets)  # type: ignore[arg-type]
-    customer = Customer({}, touched=False, id="ann", first_ms=0)
+    customer = Customer({}, None, id="ann", first_ms=0)
     for step in steps:
         event = event_of(step)
         if isinstance(event, CustomerUpdated):
