@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # The tests that are about a broker; --durations shows where the time goes.
 BROKER_TESTS := -m kafka --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden bench requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-engine requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ golden: $(STAMP) ## write the golden stories anew; read the difference before it
 
 bench: $(STAMP) ## the benchmarks; they report numbers and assert none
 	$(BIN)/python -m pytest -q -s tests/benchmarks --override-ini 'python_files=bench_*.py'
+
+bench-engine: $(STAMP) ## what the engine costs: events per second of replay, where the time goes, bytes per idle customer
+	@$(BIN)/python tests/benchmarks/bench_engine.py
 
 requirements: $(STAMP) ## pin anew what pyproject.toml asks for
 	$(COMPILE) --output-file requirements.txt
