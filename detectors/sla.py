@@ -203,10 +203,8 @@ def _start_in(episode: Episode, told: SlaTold) -> int | None:
         return told.start_ms
     if told.since_ms is None or episode.start.at_ms > told.since_ms:
         return episode.start.at_ms
-    resumed = episode.resumed
-    if resumed is not None and resumed.at_ms >= told.over_ms and resumed.at_ms > told.since_ms:
-        return resumed.at_ms
-    return None
+    resumed = (moment.at_ms for moment in episode.resumed)
+    return next((at_ms for at_ms in resumed if at_ms >= told.over_ms and at_ms > told.since_ms), None)
 
 
 def _index_of(episodes: Sequence[Episode], told: SlaTold) -> int:

@@ -9,7 +9,7 @@ solves a ticket counts as an answer. A message on a solved ticket waits until th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from detectors.sla_terms import ClockSpec, Target
@@ -74,8 +74,8 @@ class Episode:
     warnings: list[Crossing]
     breach: Crossing | None = None
     end: Moment | None = None
-    resumed: Moment | None = None
-    """The last reopening after an end that nothing had been crossed before."""
+    resumed: list[Moment] = field(default_factory=list)
+    """The reopenings after ends that nothing had been crossed before."""
 
 
 class SlaClock:
@@ -236,7 +236,8 @@ class SlaClock:
         if episode.warnings or episode.breach is not None:
             self.episodes.append(Episode(moment, []))
         else:
-            episode.end, episode.resumed = None, moment
+            episode.end = None
+            episode.resumed.append(moment)
 
     def _retarget(self) -> None:
         attributes = (self._priority, self._category, self._team, self._tier)

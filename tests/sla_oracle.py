@@ -85,7 +85,7 @@ class Run:
     start: int
     crossed: list[tuple[int, float]] = field(default_factory=list)
     end: int | None = None
-    resumed: int | None = None
+    resumed: list[int] = field(default_factory=list)
 
     @property
     def breach(self) -> int | None:
@@ -183,7 +183,8 @@ class Stopwatch:
             if self.runs[-1].crossed:
                 self.runs.append(Run(step.minute))
             else:
-                self.runs[-1].end, self.runs[-1].resumed = None, step.minute
+                self.runs[-1].end = None
+                self.runs[-1].resumed.append(step.minute)
 
     def ends(self, what: str) -> bool:
         if self.promise.clock != "resolution":
@@ -257,9 +258,8 @@ class Desk:
             return last
         if run.start > last.start:
             return Alert(run.start)
-        if run.resumed is not None and run.resumed >= last.over and run.resumed > last.start:
-            return Alert(run.resumed)
-        return last
+        resumed = [minute for minute in run.resumed if minute >= last.over and minute > last.start]
+        return Alert(resumed[0]) if resumed else last
 
     def ahead(self, alert: Alert, run: Run) -> list[tuple[int, float]]:
         """What is reached and was not told; a warning is given once in a ticket, or once in a run of messages."""
