@@ -81,7 +81,7 @@ class Life:
             return
         if one.state == "held":
             one.state = one.told[-1][0] if one.told else "dropped"
-        elif one.state in OPEN or (state == "retracted" and one.told and one.state != "retracted"):
+        if one.state in OPEN or (state == "retracted" and one.state in {"resolved", "expired"}):
             self._close(one, state, hour)
 
     def go(self, hour: int) -> None:

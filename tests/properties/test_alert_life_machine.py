@@ -266,4 +266,4 @@ class AlertLife(RuleBasedStateMachine):
 
 
 TestAlertLife = AlertLife.TestCase
-TestAlertLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAlertLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, report_multiple_bugs=False)
