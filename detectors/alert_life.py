@@ -97,7 +97,10 @@ class AlertLife:
                 self.past.retire(customer, key)
             cooldown_ms = slot.cooldown_until_ms if slot is not None else None
             ahead = slot.ahead if slot is not None else []
-            slot = AlertSlot(said.episode_start_ms, said.due_ms, 0, "dropped", cooldown_until_ms=cooldown_ms, ahead=ahead)
+            sequence = self.past.recall(customer, key, said.episode_start_ms)
+            slot = AlertSlot(
+                said.episode_start_ms, said.due_ms, sequence, "dropped", cooldown_until_ms=cooldown_ms, ahead=ahead
+            )
             customer.alerts[key] = slot
         return slot
 
@@ -195,10 +198,9 @@ class AlertLife:
 
     def _expire(self, kind: Kind, slot: AlertSlot, at_ms: int, because: Because) -> Iterator[Told]:
         """Close an alert that is open or was warned of, for a reason that is not the customer's doing."""
-        if slot.state in CLOSED_STATES:
+        if slot.state in CLOSED_STATES or slot.said is None:
             return
-        said = slot.said if slot.said is not None else bare(slot, at_ms)
-        gone = msgspec.structs.replace(said, state="expired", at_ms=at_ms, because=(because,), evidence=(), clears_if=None)
+        gone = msgspec.structs.replace(slot.said, state="expired", at_ms=at_ms, because=(because,), evidence=(), clears_if=None)
         yield from self._end(kind, slot, gone)
 
     def _open_too_long(self, kind: Kind) -> Because:
@@ -223,18 +225,19 @@ class AlertLife:
 
     # -- people
 
-    def act(self, customer: Customer, kind: Kind, slot: AlertSlot, action: AlertEvent) -> Iterator[Told]:
-        """Somebody did something with an alert.
+    def act(self, customer: Customer, kind: Kind, key: str, action: AlertEvent) -> Iterator[Told]:
+        """Somebody did something with the alert in a slot.
 
         Raises:
             ContractError: it is over, or not open yet, and the action means nothing then.
         """
+        slot, subject = customer.alerts[key], key.partition("/")[2] or None
         yield from self.catch_up(customer, kind, slot, action.at_ms)
         if slot.state not in OPEN_STATES and not isinstance(action, AlertNoted | AlertJudged):
             raise ContractError(
                 "alert_not_open", f"the alert {action.alert_id} is {slot.state}; {action.type!r} needs an open one"
             )
-        said = slot.said if slot.said is not None and slot.over is None else bare(slot, action.at_ms)
+        said = slot.said if slot.said is not None and slot.over is None else bare(slot, action.at_ms, subject)
         match action:
             case AlertAcked():
                 if slot.state != "acked":

@@ -54,3 +54,7 @@ class PastAlert(msgspec.Struct, array_like=True, frozen=True, gc=False):
     id: bytes
     """The 16 bytes of the UUID."""
     closed_ms: int
+    sequence: int = 0
+    """Of its last record: should the same alert begin once more, its numbers go on."""
+    shadow: bool = False
+    """Nothing has to be taken out."""

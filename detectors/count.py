@@ -45,8 +45,9 @@ class CountKind:
         occurrence = Occurrence.of(event)
         insort(burst.recent, occurrence, key=_instant)
         completed = None
-        if burst.episode_ms is None:  # the first window that is full now that this event is there
-            completed = next((end for end in self._completing(burst) if end.at_ms >= occurrence.at_ms), None)
+        if burst.episode_ms is None:  # the first window that is full now that this event is there; what is told is final
+            ends = (end for end in self._completing(burst) if end.at_ms >= occurrence.at_ms and end.at_ms > burst.over_ms)
+            completed = next(ends, None)
         found: list[Transition] = []
         if completed is not None:
             late = now_ms is not None and occurrence.at_ms < now_ms
@@ -109,7 +110,7 @@ class CountKind:
         episode_ms = burst.episode_ms
         if episode_ms is None:
             return []
-        burst.episode_ms = None
+        burst.episode_ms, burst.over_ms = None, at_ms
         left = sum(at_ms - self._within_ms < one.at_ms <= at_ms for one in burst.recent)
         because = (Because(clause="count", value=left, threshold=self.rule.at_least),)
         return [Transition(state="resolved", at_ms=at_ms, episode_start_ms=episode_ms, due_ms=episode_ms, because=because)]

@@ -25,9 +25,21 @@ class PastAlerts:
     def retire(self, customer: Customer, key: str) -> None:
         """Free the slot of an alert that is over; its id is kept, to take its records out one day."""
         slot = customer.alerts.pop(key)
-        if slot.sequence and key.partition("/")[0] not in self._shadow:
+        if slot.sequence:
             identity = alert_bytes(self._tenant, customer.id, key, slot.episode_start_ms)
-            customer.past_alerts.append(PastAlert(identity, slot.at_ms))
+            shadow = key.partition("/")[0] in self._shadow
+            customer.past_alerts.append(PastAlert(identity, slot.at_ms, slot.sequence, shadow))
+
+    def recall(self, customer: Customer, key: str, episode_start_ms: int) -> int:
+        """Take an alert back out of those that are over; the sequence of its last record, 0 if there was none."""
+        if not customer.past_alerts:
+            return 0
+        identity = alert_bytes(self._tenant, customer.id, key, episode_start_ms)
+        known = next((past for past in customer.past_alerts if past.id == identity), None)
+        if known is None:
+            return 0
+        customer.past_alerts.remove(known)
+        return known.sequence
 
     def forget_ms(self, customer: Customer) -> int | None:
         """When the next alert that is over is to be forgotten."""
@@ -42,11 +54,15 @@ class PastAlerts:
             self.retire(customer, key)
         gone = [past for past in customer.past_alerts if past.closed_ms <= limit_ms]
         customer.past_alerts = [past for past in customer.past_alerts if past.closed_ms > limit_ms]
-        return [str(uuid.UUID(bytes=past.id)) for past in gone]
+        return _ids(gone)
 
     def forget_all(self, customer: Customer) -> list[str]:
         """Forget every alert; the ids whose records are to be taken out."""
         for key in list(customer.alerts):
             self.retire(customer, key)
         gone, customer.past_alerts = customer.past_alerts, []
-        return [str(uuid.UUID(bytes=past.id)) for past in gone]
+        return _ids(gone)
+
+
+def _ids(gone: list[PastAlert]) -> list[str]:
+    return [str(uuid.UUID(bytes=past.id)) for past in gone if not past.shadow]

@@ -70,6 +70,8 @@ class Burst(msgspec.Struct, array_like=True):
     """Matching events by time, as many as any window may still need."""
     episode_ms: int | None = None
     """The open episode: the event that completed it."""
+    over_ms: int = -1
+    """When the latest episode was over: what a late event would complete before is final."""
 
 
 class Customer(msgspec.Struct, array_like=True):

@@ -69,7 +69,7 @@ class Telling:
         kind = self._rules.by_id.get(key.partition("/")[0]) if key is not None else None
         if key is None or kind is None:
             raise ContractError("alert_unknown", f"the customer has no alert {action.alert_id!r}, or its rule is gone")
-        for told in self.life.act(customer, kind, customer.alerts[key], action):
+        for told in self.life.act(customer, kind, key, action):
             self._note(customer, told)
 
     def expire(self, customer: Customer, kind: Kind, at_ms: int, because: Because) -> None:

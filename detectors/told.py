@@ -81,9 +81,9 @@ def own_wake_ms(slot: AlertSlot) -> int | None:
     return min((wake for wake in wakes if wake is not None), default=None)
 
 
-def bare(slot: AlertSlot, at_ms: int) -> Transition:
+def bare(slot: AlertSlot, at_ms: int, subject: str | None) -> Transition:
     """Of an alert that is over: what is still known."""
-    return Transition(state="expired", at_ms=at_ms, episode_start_ms=slot.episode_start_ms, due_ms=slot.due_ms)
+    return Transition(state="expired", at_ms=at_ms, episode_start_ms=slot.episode_start_ms, due_ms=slot.due_ms, subject=subject)
 
 
 def slots_of(customer: Customer, rule_id: str) -> list[tuple[str | None, AlertSlot]]:

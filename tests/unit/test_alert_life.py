@@ -3,13 +3,13 @@
 from itertools import count
 from typing import Any
 
-from engine_run import EngineRun, absence, complaint, contact, order, rule_set, tick, tier
+from engine_run import EngineRun, absence, complaint, contact, contract, order, reply, rule_set, tick, tier
 
 from schemas.control import RulesPublished
 from schemas.decisions import AlertRecord
 from schemas.events import AlertAcked, AlertAssigned, AlertEvent, AlertJudged, AlertNoted, AlertSnoozed, CustomerUpdated
 from schemas.instants import DAY_MS
-from schemas.rule_kinds import AbsenceRule, AllRule, AnyRule, CountRule
+from schemas.rule_kinds import AbsenceRule, AllRule, AnyRule, CountRule, RenewalRule, SlaRule, SlaTarget
 
 _ids = count()
 
@@ -247,3 +247,19 @@ def test_alerts_that_are_over_for_long_are_taken_out() -> None:
     run.feed(tick(412))
     tombstones = [tombstone for decided in run.decisions for tombstone in decided.tombstones]
     assert [(one.topic, one.key) for one in tombstones] == [("alerts", run.alerts[0].alert_id)]
+
+
+def test_a_remark_on_the_closed_alert_of_a_ticket_belongs_to_that_alert() -> None:
+    reply_in_a_day = SlaRule(id="r", version="1", clock="first_response", targets=[SlaTarget(target="P1D")])
+    run = EngineRun(rule_set(reply_in_a_day)).feed(complaint(0, ticket="t"), tick(2), reply(3, ticket="t"))
+    run.feed(action(AlertJudged, 4, run.alerts[0], verdict="true_alarm"))
+    assert [(alert.ticket_id, alert.sequence) for alert in run.alerts] == [("t", 1), ("t", 2), ("t", 3)]
+    assert len({alert.alert_id for alert in run.alerts}) == 1
+
+
+def test_an_alert_that_begins_once_more_after_others_goes_on_numbering() -> None:
+    #  the renewal date moves to and fro, and each date is an alert of its own
+    run = EngineRun(rule_set(RenewalRule(id="r", version="1", before="P30D", needs=[])))
+    run.feed(contract(0, renews_day=20), tick(1), contract(2, renews_day=25), tick(3), contract(4, renews_day=20), tick(5))
+    assert run.told == ["opened@0", "resolved@2", "opened@2", "resolved@4", "opened@4"]
+    assert [alert.sequence for alert in run.alerts] == [1, 2, 1, 2, 3]
