@@ -31,7 +31,6 @@ class Agenda:
             self._kinds.setdefault(kind.feeds, []).append(kind)
         self._by_id = rules.by_id
         self._keys = {feeds: clock_key(feeds) for feeds in self._kinds}
-        self._always = _unique(always)
         self._by_type = rules.by_type
 
     @property
@@ -57,9 +56,8 @@ class Agenda:
         found = False
         for kind in self._by_type.get(event.type, ()):
             found |= self._nearer(timers, customer, kind.feeds, kind.wake_ms(customer))
-        if self._standing.may_move(customer, event):
-            for feeds in self._always:
-                found |= self._nearer(timers, customer, feeds, self._standing.wake_ms(customer, feeds))
+        for feeds, due_ms in self._standing.hurried(customer, event):
+            found |= self._nearer(timers, customer, feeds, due_ms)
         return found
 
     def _nearer(self, timers: Timers, customer: Customer, feeds: Feeds, due_ms: int | None) -> bool:
@@ -79,7 +77,7 @@ class Agenda:
             found += [wake_ms for of, wake_ms in lives if of == feeds]
             if feeds == ANY_FEED:
                 found.append(self._life.past.forget_ms(customer))
-            due_ms = min((wake for wake in found if wake is not None), default=None)
+            due_ms = min([wake_ms for wake_ms in found if wake_ms is not None], default=None)
             if due_ms is None:
                 customer.wakes.pop(self._keys[feeds], None)
             elif customer.wakes.get(self._keys[feeds]) != due_ms:
@@ -91,7 +89,3 @@ class Agenda:
         for feeds, key in self._keys.items():
             if (due_ms := wakes.get(key)) is not None:
                 timers.arm(customer_id, feeds, due_ms)
-
-
-def _unique(clocks: Iterable[Feeds]) -> tuple[Feeds, ...]:
-    return tuple(dict.fromkeys(clocks))

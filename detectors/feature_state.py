@@ -132,12 +132,12 @@ def settle(state: FeatureState, until_ms: int) -> None:
 def _fold(state: FeatureState, note: Note) -> None:
     state.first_ms = note.at_ms if state.first_ms is None else min(state.first_ms, note.at_ms)
     match note.what:
+        case "login" | "usage":
+            _fold_login(state, note)
         case "order":
             _fold_order(state, note)
         case "corrected" | "returned" | "cancelled":
             _fold_taken_back(state, note)
-        case "login" | "usage":
-            _fold_login(state, note)
         case _:
             _fold_ticket(state, note)
 

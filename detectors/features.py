@@ -263,7 +263,7 @@ def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float,
     if orders is None:
         recency_ratio = tenure / PRIOR_GAP_DAYS
         return (tenure, tenure, 0.0, PRIOR_GAP_DAYS, recency_ratio, PRIOR_GAP_DAYS, PRIOR_GAP_DAYS, 0.0, 0.0, 0.0, 0.0, 0.0)
-    recency = _days(at_ms - orders.last_ms)
+    recency = max(0, at_ms - orders.last_ms) / DAY_MS
     span = orders.last_ms // DAY_MS - orders.first_ms // DAY_MS
     mean_gap = (span + PRIOR_WEIGHT * PRIOR_GAP_DAYS) / (orders.day_count - 1 + PRIOR_WEIGHT)
     gaps = list(map(sub, orders.days[1:], orders.days))

@@ -16,7 +16,7 @@ from detectors.risk_state import LabelState, Pending, Span
 from detectors.state import Customer
 from schemas.decisions import ExampleRecord
 from schemas.events import AnyEvent
-from schemas.instants import WEEK_MS, exact_ms
+from schemas.instants import MAX_INSTANT_MS, WEEK_MS, exact_ms
 from schemas.rules import RuleSet
 
 MAX_PENDING: Final = 200_000
@@ -115,13 +115,16 @@ class Reviews:
         """The next review or release."""
         labels = customer.labels
         reviewed_ms = customer.first_ms if labels.reviewed_ms is None else labels.reviewed_ms
-        return min([next_review_ms(customer.id, reviewed_ms), *[pending.due_ms for pending in labels.pending]])
+        # Not `due_ms`: there may be many, and all of them are asked at each review.
+        releases = [pending.at_ms + pending.horizon_ms for pending in labels.pending]
+        return min(next_review_ms(customer.id, reviewed_ms), min(releases, default=MAX_INSTANT_MS))
 
     def on_due(self, customer: Customer, due_ms: int, store: PendingStore) -> list[ExampleRecord]:
         """The reviews' now has reached `wake_ms`: release what is due, then hold the review, if it is one."""
         labels = customer.labels
         released = []
-        due = sorted((pending for pending in labels.pending if pending.due_ms <= due_ms), key=lambda pending: pending.due_ms)
+        due = [pending for pending in labels.pending if pending.at_ms + pending.horizon_ms <= due_ms]
+        due.sort(key=lambda pending: pending.due_ms)
         for pending in due:
             labels.pending.remove(pending)
             example = self._released(customer, pending, store)
@@ -229,6 +232,8 @@ def _any_within(spans: list[Span], pending: Pending) -> bool:
 
 def _fold_before(needed_ms: int, spans: list[Span], latest_ms: int | None) -> int | None:
     """Take out the spans before a review; the latest instant of them, or the one known."""
+    if not spans or spans[0].first_ms >= needed_ms:
+        return latest_ms
     place = bisect_left(spans, needed_ms, key=_first)
     over = [span.last_ms for span in spans[:place]]
     del spans[:place]

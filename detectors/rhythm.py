@@ -40,7 +40,8 @@ class RhythmKind:
         self.types = event_types(rule.of)
         self.state_key = state_key(rule, rule.of, rule.where)
         self._where = Predicate(rule.where) if rule.where is not None else None
-        self._times = Fraction(str(rule.times))  # as it is written: 1.1 times 10 days are 11 days, to the millisecond
+        times = Fraction(str(rule.times))  # as it is written: 1.1 times 10 days are 11 days, to the millisecond
+        self._times, self._times_over = times.numerator, times.denominator
         self._min_gap_ms = exact_ms(rule.min_gap) if rule.min_gap is not None else 0
 
     def adopt(self, customer: Customer, now_ms: int | None) -> None:  # noqa: ARG002  (the protocol's)
@@ -94,7 +95,7 @@ class RhythmKind:
         start, pace = course.start, course.pace
         if start is None or pace.gaps < 1 or pace.count < self.rule.min_count:
             return None
-        own_ms = -(-self._times.numerator * pace.span_ms // (self._times.denominator * pace.gaps))  # rounded up
+        own_ms = -(-self._times * pace.span_ms // (self._times_over * pace.gaps))  # rounded up
         due_ms = start.at_ms + max(own_ms, self._min_gap_ms)
         return due_ms if due_ms <= MAX_INSTANT_MS else None
 

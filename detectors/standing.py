@@ -4,7 +4,7 @@ A look at a customer is taken at a tick, once an event has been passed by the cl
 alert changed, or a review was held. All feeds have a say in that clock: a feed that is dead must not look like silence.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from detectors.decisions import Decisions
 from detectors.features import features_at
@@ -46,7 +46,6 @@ class Standing:
         self.score_kinds = [kind for kind in compiled.kinds if isinstance(kind, ScoreKind)]
         self._lifecycle = LifecyclePolicy.of(rule_set)
         self._reviews = Reviews.of(rule_set)
-        self._types = self._lifecycle.types | (self._reviews.types if self._reviews is not None else frozenset())
         self._policy = RiskPolicy.of(rule_set)
         self._scorer = Scorer.of(model.document, model.version) if model is not None else None
         self._rules = {rule.id: rule for rule in rule_set.rules}
@@ -84,9 +83,13 @@ class Standing:
             self._looks.want(customer)
         self._expect(customer)
 
-    def may_move(self, customer: Customer, event: AnyEvent) -> bool:
-        """Whether an event may bring `wake_ms` nearer: by what it is, or as the first that is known."""
-        return event.type in self._types or event.at_ms <= customer.first_ms
+    def hurried(self, customer: Customer, event: AnyEvent) -> Iterator[tuple[Feeds, int | None]]:
+        """The clocks whose `wake_ms` an event may have brought nearer: by what it is, or as the first that is known."""
+        is_first = event.at_ms <= customer.first_ms
+        if is_first or event.type in self._lifecycle.types:
+            yield self._lifecycle.feeds, self._lifecycle.wake_ms(customer)
+        if is_first and self._reviews is not None:
+            yield self.feeds, self._reviews.wake_ms(customer)
 
     def wake_ms(self, customer: Customer, feeds: Feeds) -> int | None:
         """The next instant of a clock at which something must be decided."""
