@@ -44,9 +44,13 @@ class RhythmKind:
         self._times, self._times_over = times.numerator, times.denominator
         self._min_gap_ms = exact_ms(rule.min_gap) if rule.min_gap is not None else 0
 
-    def adopt(self, customer: Customer, now_ms: int | None) -> None:  # noqa: ARG002  (the protocol's)
+    def adopt(self, customer: Customer, now_ms: int | None) -> None:
         """Start from the last event, which is always remembered; which gaps came before it is not known."""
-        if self.state_key in customer.rhythms or self._where is not None:
+        rhythm = customer.rhythms.get(self.state_key)
+        if rhythm is not None:  # what the clock has passed came in time, however impatient the rule is from now on
+            while now_ms is not None and rhythm.pending and rhythm.pending[0].at_ms < now_ms:
+                rhythm.course = rhythm.course.after(rhythm.pending.pop(0))
+        if rhythm is not None or self._where is not None:
             return
         known = [customer.lasts[name] for name in sorted(self.types) if name in customer.lasts]
         if known:

@@ -185,3 +185,18 @@ def test_an_alert_says_why_from_what_and_what_would_clear_it() -> None:
     assert alert.clears_if.of == ["order.placed"]
     assert alert.next_action == "Call."
     assert alert.feeds == {"orders": "live"}
+
+
+def test_an_order_ends_an_alert_although_the_rule_waits_longer_by_now() -> None:
+    run = EngineRun(rule_set(absence(10))).feed(order(0), tick(11)).publish(rule_set(absence(20, version="2")), revision=2)
+    assert run.feed(order(15), tick(16)).told == ["opened@10", "resolved@15"]
+
+
+def test_a_silence_that_ended_in_time_is_not_too_long_afterwards() -> None:
+    run = EngineRun(rule_set(absence(20))).feed(order(0), tick(5), order(15), tick(16))
+    assert run.publish(rule_set(absence(10, version="2")), revision=2).feed(tick(17)).told == []
+
+
+def test_a_late_order_counts_only_for_the_silences_to_come() -> None:
+    twice = rule_set(absence(30, min_count=2))
+    assert told_by(twice, [order(10), tick(20), order(5), tick(45), order(50), tick(90)]) == ["opened@80"]

@@ -147,6 +147,12 @@ def test_a_rule_whose_threshold_moves_keeps_the_pace_that_it_knows() -> None:
     assert run.told == ["opened@40"]
 
 
+def test_a_silence_that_ended_in_time_is_not_too_long_afterwards() -> None:
+    #  0   10   20   30 ------- 50    in time, since 60 was due; when it was over, the rule became impatient: 45
+    run = EngineRun(rhythm(3.0)).feed(*map(order, (0, 10, 20, 30)), tick(40), order(50), tick(55))
+    assert run.publish(rhythm(1.5, version="2"), revision=2).feed(tick(56)).told == []
+
+
 def test_an_alert_says_why_from_what_and_what_would_clear_it() -> None:
     run = EngineRun(rhythm(min_count=3)).feed(order(0), order(10), order(20, event_id="o-20"), tick(50))
     alert = run.alerts[0]
