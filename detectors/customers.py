@@ -16,6 +16,9 @@ from detectors.state import Customer, Wakes
 PREFIX: Final = b"c/"
 MAX_BUSY: Final = 20_000
 """Above this, those that were looked at first are put to rest once their changes were taken."""
+_AT_A_TIME: Final = 500
+"""Of the customers that were loaded, how many are put to rest each time that changes are taken: a restore is quick, and
+what it loaded is small some minutes later."""
 _PATTERN_SIZE: Final = 4096
 _WINDOW_BITS: Final = 12
 """The window of the compression: as large as a pattern; a larger one would only cost time."""
@@ -32,7 +35,7 @@ class Customers:
     def __init__(self) -> None:
         self._busy: dict[str, Customer] = {}
         self._idle: dict[str, bytes] = {}
-        self._loaded: dict[str, bytes] = {}
+        self._loaded: dict[str, bytes] = {}  # as they stand in the state topic, and nobody has looked yet
         self._changed: dict[str, None] = {}  # in the order of their first change: a set has no order to rely on
         self._patterns: list[bytes] = []
         self._rested = 0
@@ -44,22 +47,18 @@ class Customers:
         else:
             self._loaded[customer_id] = value
 
-    def loaded(self) -> None:
-        """All records are here."""
-        while self._loaded:
-            self._rest(*self._loaded.popitem())
-
     def wakes(self) -> Iterator[tuple[str, Wakes]]:
-        """What a restore needs of each customer, without decoding the rest."""
-        for customer_id, packed in self._idle.items():
-            yield customer_id, _wakes_decoder.decode(self._unpacked(packed))
+        """What a restore needs of each customer that was loaded, without decoding the rest."""
+        for customer_id, value in self._loaded.items():
+            yield customer_id, _wakes_decoder.decode(value)
 
     def find(self, customer_id: str) -> Customer | None:
         """The customer, to look at only."""
         known = self._busy.get(customer_id)
-        if known is None and (packed := self._idle.pop(customer_id, None)) is not None:
-            known = _decoder.decode(self._unpacked(packed))
+        if known is None and (value := self._bytes_of(customer_id)) is not None:
+            known = _decoder.decode(value)
             known.id = sys.intern(customer_id)  # one text, wherever it stands
+            self._forget_bytes(customer_id)
             self._busy[known.id] = known
         return known
 
@@ -80,21 +79,21 @@ class Customers:
 
     def drop(self, customer_id: str) -> None:
         """Forget a customer."""
-        self._idle.pop(customer_id, None)
+        self._forget_bytes(customer_id)
         self._busy.pop(customer_id, None)
         self._changed[customer_id] = None
 
     def ids(self) -> list[str]:
         """All customers, sorted."""
-        return sorted(self._idle.keys() | self._busy.keys())
+        return sorted(self._idle.keys() | self._busy.keys() | self._loaded.keys())
 
     def wakes_of(self, customer_id: str) -> Mapping[int, int]:
         """The wake-ups of a customer, none if there is no such customer."""
         known = self._busy.get(customer_id)
         if known is not None:
             return known.wakes
-        packed = self._idle.get(customer_id)
-        return _NOTHING if packed is None else _wakes_decoder.decode(self._unpacked(packed)).wakes
+        value = self._bytes_of(customer_id)
+        return _NOTHING if value is None else _wakes_decoder.decode(value).wakes
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """The records of all customers that changed since the last call."""
@@ -105,7 +104,17 @@ class Customers:
         self._changed.clear()
         for customer_id in list(islice(self._busy, max(0, len(self._busy) - MAX_BUSY))):
             self._rest(customer_id, _encoder.encode(self._busy.pop(customer_id)))
+        for _ in range(min(_AT_A_TIME, len(self._loaded))):
+            self._rest(*self._loaded.popitem())
         return changes
+
+    def _bytes_of(self, customer_id: str) -> bytes | None:
+        packed = self._idle.get(customer_id)
+        return self._loaded.get(customer_id) if packed is None else self._unpacked(packed)
+
+    def _forget_bytes(self, customer_id: str) -> None:
+        self._idle.pop(customer_id, None)
+        self._loaded.pop(customer_id, None)
 
     def _rest(self, customer_id: str, value: bytes) -> None:
         """Keep a customer as bytes: the number of a pattern, and what is not in common with it.

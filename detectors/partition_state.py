@@ -59,7 +59,6 @@ class PartitionState:
         """All records are here."""
         self.head.engine = ENGINE_VERSION
         self.marks = Marks(self.head)
-        self.customers.loaded()
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """Records since the last call, the partition's own last; none if nothing but the position changed."""

@@ -48,10 +48,23 @@ def test_customers_that_were_loaded_are_those_that_were_taken() -> None:
     restored = Customers()
     for key, value in customers.take_changes():
         restored.load(key.removeprefix(PREFIX).decode(), value)
-    restored.loaded()
 
     assert restored.ids() == ["ann", "bob", "cid"]
     assert {name: known.wakes for name, known in restored.wakes()} == {"ann": {7: 1000}, "bob": {7: 1001}, "cid": {7: 1002}}
+    assert [restored.find(name) for name in restored.ids()] == [customers.find(name) for name in customers.ids()]
+
+
+def test_whoever_was_loaded_is_put_to_rest_bit_by_bit_and_is_found_all_the_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(customers_module, "_AT_A_TIME", 1)
+    customers = with_orders("ann", "bob", "cid", "dan")
+    restored = Customers()
+    for key, value in customers.take_changes():
+        restored.load(key.removeprefix(PREFIX).decode(), value)
+
+    for _ in range(5):
+        assert restored.take_changes() == []
+        assert restored.ids() == ["ann", "bob", "cid", "dan"]
+        assert [restored.wakes_of(name)[7] for name in restored.ids()] == [1000, 1001, 1002, 1003]
     assert [restored.find(name) for name in restored.ids()] == [customers.find(name) for name in customers.ids()]
 
 
@@ -68,7 +81,6 @@ def test_a_tombstone_forgets_a_customer_while_loading_and_so_does_dropping() -> 
     for key, value in customers.take_changes():
         restored.load(key.removeprefix(PREFIX).decode(), value)
     restored.load("bob", None)
-    restored.loaded()
     restored.drop("cid")
 
     assert restored.ids() == ["ann"]
