@@ -225,13 +225,13 @@ class AlertLife:
 
     # -- people
 
-    def act(self, customer: Customer, kind: Kind, key: str, action: AlertEvent) -> Iterator[Told]:
+    def act(self, customer: Customer, kind: Kind, key: str, slot: AlertSlot, action: AlertEvent) -> Iterator[Told]:
         """Somebody did something with the alert in a slot.
 
         Raises:
             ContractError: it is over, or not open yet, and the action means nothing then.
         """
-        slot, subject = customer.alerts[key], key.partition("/")[2] or None
+        subject = key.partition("/")[2] or None
         yield from self.catch_up(customer, kind, slot, action.at_ms)
         if slot.state not in OPEN_STATES and not isinstance(action, AlertNoted | AlertJudged):
             raise ContractError(

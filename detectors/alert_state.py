@@ -49,12 +49,15 @@ def waits(slot: AlertSlot | None, episode_start_ms: int, at_ms: int) -> bool:
 
 
 class PastAlert(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """An alert that is over, and another has its slot; its id is kept until it is forgotten everywhere."""
+    """An alert that is over, and another has its slot: what is kept until it is forgotten everywhere."""
 
-    id: bytes
-    """The 16 bytes of the UUID."""
-    closed_ms: int
-    sequence: int = 0
+    key: str
+    """The slot that it had."""
+    episode_start_ms: int
+    due_ms: int
+    sequence: int
     """Of its last record: should the same alert begin once more, its numbers go on."""
+    state: AlertState
+    closed_ms: int
     shadow: bool = False
     """Nothing has to be taken out."""

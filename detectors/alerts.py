@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from zlib import crc32
 
-from detectors.identity import alert_id
+from detectors.identity import alert_id, id_in_slot
 from detectors.kinds import Kind
 from detectors.marks import Marks
 from detectors.state import Customer
@@ -76,10 +76,9 @@ class AlertBook:
 
     def find(self, customer: Customer, wanted: str) -> str | None:
         """The slot of the alert of this id; None if the customer has none that was told of."""
+        tenant = self._rule_set.tenant
         for key, slot in customer.alerts.items():
-            rule_id, _, subject = key.partition("/")
-            name = (self._rule_set.tenant, rule_id, customer.id, subject or None, slot.episode_start_ms)
-            if slot.sequence and alert_id(*name) == wanted:
+            if slot.sequence and id_in_slot(tenant, customer.id, key, slot.episode_start_ms) == wanted:
                 return key
         return None
 

@@ -15,10 +15,10 @@ def alert_id(tenant: str, rule_id: str, customer_id: str | None, subject: str | 
     return str(uuid.uuid5(NAMESPACE, name))
 
 
-def alert_bytes(tenant: str, customer_id: str, key: str, episode_start_ms: int) -> bytes:
-    """The id of the alert in a slot, as 16 bytes."""
+def id_in_slot(tenant: str, customer_id: str, key: str, episode_start_ms: int) -> str:
+    """The id of an alert by the slot that it has."""
     rule_id, _, subject = key.partition("/")
-    return uuid.UUID(alert_id(tenant, rule_id, customer_id, subject or None, episode_start_ms)).bytes
+    return alert_id(tenant, rule_id, customer_id, subject or None, episode_start_ms)
 
 
 def slot_key(rule_id: str, subject: str | None) -> str:

@@ -1,11 +1,11 @@
-"""Alerts that are over: their ids are kept until everything that was told of them is taken out."""
+"""Alerts that are over: they can still be judged, until everything that was told of them is taken out."""
 
-import uuid
+import msgspec
 
-from detectors.alert_state import PastAlert
-from detectors.identity import alert_bytes
+from detectors.alert_state import AlertSlot, PastAlert
+from detectors.identity import id_in_slot
 from detectors.state import Customer
-from schemas.decisions import CLOSED_STATES
+from schemas.decisions import CLOSED_STATES, AlertState
 from schemas.instants import exact_ms
 from schemas.rules import RuleSet
 
@@ -23,23 +23,33 @@ class PastAlerts:
         self._shadow = frozenset(rule.id for rule in rule_set.rules if rule.mode == "shadow")
 
     def retire(self, customer: Customer, key: str) -> None:
-        """Free the slot of an alert that is over; its id is kept, to take its records out one day."""
+        """Free the slot of an alert that is over; what has to be known of it is kept."""
         slot = customer.alerts.pop(key)
-        if slot.sequence:
-            identity = alert_bytes(self._tenant, customer.id, key, slot.episode_start_ms)
-            shadow = key.partition("/")[0] in self._shadow
-            customer.past_alerts.append(PastAlert(identity, slot.at_ms, slot.sequence, shadow))
+        if not slot.sequence:
+            return
+        shadow = key.partition("/")[0] in self._shadow
+        past = PastAlert(key, slot.episode_start_ms, slot.due_ms, slot.sequence, _last_state(slot), slot.at_ms, shadow)
+        customer.past_alerts.append(past)
 
     def recall(self, customer: Customer, key: str, episode_start_ms: int) -> int:
         """Take an alert back out of those that are over; the sequence of its last record, 0 if there was none."""
-        if not customer.past_alerts:
-            return 0
-        identity = alert_bytes(self._tenant, customer.id, key, episode_start_ms)
-        known = next((past for past in customer.past_alerts if past.id == identity), None)
-        if known is None:
-            return 0
-        customer.past_alerts.remove(known)
-        return known.sequence
+        for past in customer.past_alerts:
+            if past.key == key and past.episode_start_ms == episode_start_ms:
+                customer.past_alerts.remove(past)
+                return past.sequence
+        return 0
+
+    def find(self, customer: Customer, wanted: str) -> PastAlert | None:
+        """The alert of an id, if it is over and another has its slot."""
+        return next((past for past in customer.past_alerts if self._id_of(customer, past) == wanted), None)
+
+    def slot_of(self, past: PastAlert) -> AlertSlot:
+        """The slot that it would have."""
+        return AlertSlot(past.episode_start_ms, past.due_ms, past.sequence, past.state, past.closed_ms)
+
+    def renumber(self, customer: Customer, past: PastAlert, sequence: int) -> None:
+        """More was told of it."""
+        customer.past_alerts[customer.past_alerts.index(past)] = msgspec.structs.replace(past, sequence=sequence)
 
     def forget_ms(self, customer: Customer) -> int | None:
         """When the next alert that is over is to be forgotten."""
@@ -54,15 +64,26 @@ class PastAlerts:
             self.retire(customer, key)
         gone = [past for past in customer.past_alerts if past.closed_ms <= limit_ms]
         customer.past_alerts = [past for past in customer.past_alerts if past.closed_ms > limit_ms]
-        return _ids(gone)
+        return self._ids(customer, gone)
 
     def forget_all(self, customer: Customer) -> list[str]:
         """Forget every alert; the ids whose records are to be taken out."""
         for key in list(customer.alerts):
             self.retire(customer, key)
         gone, customer.past_alerts = customer.past_alerts, []
-        return _ids(gone)
+        return self._ids(customer, gone)
+
+    def _ids(self, customer: Customer, gone: list[PastAlert]) -> list[str]:
+        return [self._id_of(customer, past) for past in gone if not past.shadow]
+
+    def _id_of(self, customer: Customer, past: PastAlert) -> str:
+        return id_in_slot(self._tenant, customer.id, past.key, past.episode_start_ms)
 
 
-def _ids(gone: list[PastAlert]) -> list[str]:
-    return [str(uuid.UUID(bytes=past.id)) for past in gone if not past.shadow]
+def _last_state(slot: AlertSlot) -> AlertState:
+    """Of the last record; an opening that waited after a warning, or after an end, is not told of any more."""
+    match slot.state:
+        case "held" | "dropped":
+            return slot.over or "expired"
+        case told:
+            return told

@@ -65,12 +65,18 @@ class Telling:
         Raises:
             ContractError: the customer has no such alert, or it is over.
         """
-        key = self._book.find(customer, action.alert_id)
-        kind = self._rules.by_id.get(key.partition("/")[0]) if key is not None else None
-        if key is None or kind is None:
+        key, past = self._book.find(customer, action.alert_id), self.life.past.find(customer, action.alert_id)
+        name = key if key is not None else past.key if past is not None else ""
+        kind = self._rules.by_id.get(name.partition("/")[0])
+        if kind is None:
             raise ContractError("alert_unknown", f"the customer has no alert {action.alert_id!r}, or its rule is gone")
-        for told in self.life.act(customer, kind, key, action):
-            self._note(customer, told)
+        if key is not None:
+            for told in self.life.act(customer, kind, key, customer.alerts[key], action):
+                self._note(customer, told)
+        elif past is not None:  # others are not told: for them the newer alert counts
+            slot = self.life.past.slot_of(past)
+            self._told += self.life.act(customer, kind, past.key, slot, action)
+            self.life.past.renumber(customer, past, slot.sequence)
 
     def expire(self, customer: Customer, kind: Kind, at_ms: int, because: Because) -> None:
         """Close whatever a rule has open for a customer."""

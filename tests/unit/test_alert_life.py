@@ -263,3 +263,14 @@ def test_an_alert_that_begins_once_more_after_others_goes_on_numbering() -> None
     run.feed(contract(0, renews_day=20), tick(1), contract(2, renews_day=25), tick(3), contract(4, renews_day=20), tick(5))
     assert run.told == ["opened@0", "resolved@2", "opened@2", "resolved@4", "opened@4"]
     assert [alert.sequence for alert in run.alerts] == [1, 2, 1, 2, 3]
+
+
+def test_an_older_alert_can_still_be_judged_and_the_newer_one_goes_on() -> None:
+    either = AnyRule(id="either", version="1", rules=["silent"])
+    run = EngineRun(rule_set(absence(9), either)).feed(order(0), tick(10), order(12), tick(22))
+    old, new = run.alerts[0], run.alerts[-1]
+    run.feed(action(AlertAcked, 23, old), action(AlertJudged, 23, old, verdict="true_alarm"), order(30), tick(31))
+    assert run.told[-3:] == ["resolved@23", "resolved@30", "resolved@30"]
+    assert (run.alerts[-3].alert_id, run.alerts[-3].sequence, run.alerts[-3].verdict) == (old.alert_id, 3, "true_alarm")
+    assert new.alert_id in {alert.alert_id for alert in run.alerts[-2:]}
+    assert [letter.reason for decided in run.decisions for letter in decided.dead_letters] == ["alert_not_open"]
