@@ -84,5 +84,5 @@ def test_the_rule_may_be_for_some_tiers_only() -> None:
 
 def test_a_late_complaint_changes_nothing_about_an_episode_that_is_over() -> None:
     #  told from 20 to 50; with the late one of 19 the window of 21 would be full as well
-    told = [complaint(20), complaint(20), complaint(20), complaint(21), tick(52)]
+    told: list[Record] = [complaint(20), complaint(20), complaint(20), complaint(21), tick(52)]
     assert told_by(THREE_IN_30, [*told, complaint(19)]) == ["opened@20", "resolved@50"]
