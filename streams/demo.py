@@ -131,7 +131,7 @@ class _Play:
             if isinstance(published, ModelPublished):
                 quality = published.document.quality
                 self.tally.auc, self.tally.examples = quality.auc, quality.examples
-        else:
+        elif record.value is not None:  # an alert that is over for long is taken out
             alert = decode_decision(record.value)
             if isinstance(alert, AlertRecord):
                 self.tally.take(alert)

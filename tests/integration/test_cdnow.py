@@ -202,7 +202,7 @@ async def assert_all_is_told(settings: Settings, purchases: Path, replayed: list
     alerts: list[AlertRecord] = []
     for partition in range(settings.partitions):
         async with reading(settings, TopicPartition(settings.topic("alerts"), partition)) as records:
-            found = [decode_decision(record.value) for record in records]
+            found = [decode_decision(record.value) for record in records if record.value is not None]  # after 400 days
         alerts += [alert for alert in found if isinstance(alert, AlertRecord)]
     silences, _ = oracle(purchases)
     assert_same(Counter(opened(alerts)), Counter(silences))
