@@ -87,7 +87,7 @@ class InForce:
         return len(alerts), drop_pending(customer, self._state.pending)
 
     def retire_ticket(self, customer: Customer, ticket_id: str) -> None:
-        """A ticket was forgotten: of its alerts only the ids are kept."""
+        """A ticket was forgotten: its alerts are over, and leave their slots."""
         for key in [key for key in customer.alerts if key.partition("/")[2] == ticket_id]:
             self._telling.life.past.retire(customer, key)
 

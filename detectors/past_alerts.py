@@ -5,7 +5,8 @@ import msgspec
 from detectors.alert_state import AlertSlot, PastAlert
 from detectors.identity import id_in_slot
 from detectors.state import Customer
-from schemas.decisions import CLOSED_STATES, AlertState
+from detectors.told import last_state
+from schemas.decisions import CLOSED_STATES
 from schemas.instants import exact_ms
 from schemas.rules import RuleSet
 
@@ -28,7 +29,9 @@ class PastAlerts:
         if not slot.sequence:
             return
         shadow = key.partition("/")[0] in self._shadow
-        past = PastAlert(key, slot.episode_start_ms, slot.due_ms, slot.sequence, _last_state(slot), slot.at_ms, shadow)
+        past = PastAlert(
+            key, slot.episode_start_ms, slot.due_ms, slot.sequence, last_state(slot, waiting="expired"), slot.at_ms, shadow
+        )
         customer.past_alerts.append(past)
 
     def recall(self, customer: Customer, key: str, episode_start_ms: int) -> int:
@@ -78,12 +81,3 @@ class PastAlerts:
 
     def _id_of(self, customer: Customer, past: PastAlert) -> str:
         return id_in_slot(self._tenant, customer.id, past.key, past.episode_start_ms)
-
-
-def _last_state(slot: AlertSlot) -> AlertState:
-    """Of the last record; an opening that waited after a warning, or after an end, is not told of any more."""
-    match slot.state:
-        case "held" | "dropped":
-            return slot.over or "expired"
-        case told:
-            return told

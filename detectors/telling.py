@@ -65,7 +65,8 @@ class Telling:
         Raises:
             ContractError: the customer has no such alert, or it is over.
         """
-        key, past = self._book.find(customer, action.alert_id), self.life.past.find(customer, action.alert_id)
+        key = self._book.find(customer, action.alert_id)
+        past = self.life.past.find(customer, action.alert_id) if key is None else None
         name = key if key is not None else past.key if past is not None else ""
         kind = self._rules.by_id.get(name.partition("/")[0])
         if kind is None:

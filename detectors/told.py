@@ -32,35 +32,38 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 def moved(kind: Kind, slot: AlertSlot, said: Transition, state: AlertState, at_ms: int, by: str | None = None) -> Told:
     """The next record of an alert, which is in this state from now on."""
-    slot.state, slot.at_ms, slot.sequence = state, at_ms, slot.sequence + 1
-    set_wake(slot)
-    return Told(
-        kind=kind,
-        said=msgspec.structs.replace(said, state=state, at_ms=at_ms),
-        sequence=slot.sequence,
-        owner=slot.owner,
-        ack_by_ms=slot.ack_by_ms if state == "opened" else None,
-        snoozed_until_ms=slot.until_ms if state == "snoozed" else None,
-        by=by,
-    )
+    slot.state, slot.at_ms = state, at_ms
+    return _next(kind, slot, said, state, at_ms, by)
 
 
 def remarked(
     kind: Kind, slot: AlertSlot, said: Transition, action: AlertEvent, note: str | None = None, verdict: Verdict | None = None
 ) -> Told:
     """The next record of an alert that stays as it is."""
+    told = _next(kind, slot, said, last_state(slot, waiting="warned"), action.at_ms, action.by)
+    return msgspec.structs.replace(told, note=note, verdict=verdict)
+
+
+def last_state(slot: AlertSlot, *, waiting: AlertState) -> AlertState:
+    """Of the last record; `waiting` where only an opening waits that nobody was told of."""
+    match slot.state:
+        case "held" | "dropped":
+            return slot.over or waiting
+        case told:
+            return told
+
+
+def _next(kind: Kind, slot: AlertSlot, said: Transition, state: AlertState, at_ms: int, by: str | None) -> Told:
     slot.sequence += 1
-    state = slot.state if slot.state not in {"held", "dropped"} else slot.over or "warned"  # and its opening waits
+    set_wake(slot)
     return Told(
         kind=kind,
-        said=msgspec.structs.replace(said, state=state, at_ms=action.at_ms),
+        said=msgspec.structs.replace(said, state=state, at_ms=at_ms),
         sequence=slot.sequence,
         owner=slot.owner,
         ack_by_ms=slot.ack_by_ms if slot.state == "opened" else None,
         snoozed_until_ms=slot.until_ms if slot.state == "snoozed" else None,
-        by=action.by,
-        note=note,
-        verdict=verdict,
+        by=by,
     )
 
 
