@@ -12,10 +12,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHONS := 3.11 3.12 3.13
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+# A benchmark by its module; each appends what it found to tests/benchmarks/results.jsonl.
+BENCH := PYTHONPATH=tests $(BIN)/python -m benchmarks
 # The tests that are about a broker; --durations shows where the time goes.
 BROKER_TESTS := -m kafka --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-engine requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-engine bench-model bench-incidents requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,11 +65,17 @@ demo: $(STAMP) ## a simulated shop, all agents, a broker and a Valkey for the mi
 golden: $(STAMP) ## write the golden stories anew; read the difference before it is committed
 	$(BIN)/python -m pytest -q tests/golden --rewrite-golden
 
-bench: $(STAMP) ## the benchmarks; they report numbers and assert none
-	$(BIN)/python -m pytest -q -s tests/benchmarks --override-ini 'python_files=bench_*.py'
+bench: $(STAMP) ## how fast, on Apache Kafka: detect, ingest and detect, the engine alone; as all benchmarks, ARGS=--help
+	@$(BENCH).bench_detect $(ARGS)
 
 bench-engine: $(STAMP) ## what the engine costs: events per second of replay, where the time goes, bytes per idle customer
-	@$(BIN)/python tests/benchmarks/bench_engine.py
+	@$(BENCH).bench_engine
+
+bench-model: $(STAMP) ## how well the model predicts, on the purchases of a music shop in the folder CHURN_DATA
+	@$(BENCH).bench_model
+
+bench-incidents: $(STAMP) ## which tickets of a real desk break their SLA, from the folder CHURN_DATA
+	@$(BENCH).bench_incidents
 
 requirements: $(STAMP) ## pin anew what pyproject.toml asks for
 	$(COMPILE) --output-file requirements.txt

@@ -1,110 +1,34 @@
 """What the engine costs: `replay` alone on one core, where its time goes, and what an idle customer takes in memory.
 
-`python tests/benchmarks/bench_engine.py`. The mix is fixed: 70 % logins, 25 % orders, 5 % events of tickets, by two
-thousand customers over thirty days, a tick each hour; six rules of different kinds, and a model that decides.
+`make bench-engine`. The mix is fixed (`benchmarks.mix.FIXED`), with a tick each hour.
 Time is that of the processor, so that other work on the machine disturbs little.
 """
 
 import cProfile
 import gc
 import pstats
-import random
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from statistics import median
 from time import process_time
 
+from benchmarks.machine import ROOT
+from benchmarks.mix import BEGINS_MS, FIXED, RULES, history, model
+
 from detectors import customers as customer_records
 from detectors import pending as pending_examples
 from detectors.engine import PartitionEngine
-from detectors.features import NAMES
 from schemas.codec import decode_line, encode
-from schemas.control import ModelPublished, RulesPublished, Tick
-from schemas.events import AnyEvent, Category, LoginSucceeded, OrderPlaced, TicketOpened, TicketReplied, TicketResolved
-from schemas.instants import DAY_MS, HOUR_MS
-from schemas.models import ModelDocument, ModelQuality
-from schemas.rule_kinds import AbsenceRule, CountRule, LevelRule, RhythmRule, ScoreRule, SlaRule, SlaTarget
-from schemas.rules import Churn, RuleSet
+from schemas.control import RulesPublished, Tick
+from schemas.instants import DAY_MS
 from streams.replay import replay
 
 EVENTS = 100_000
-CUSTOMERS = 2_000
 IDLE_CUSTOMERS = 5_000
 EVENTS_OF_IDLE = 6
-DAYS = 30
 RUNS = 3
-BEGINS_MS = 20_000 * DAY_MS
-MINUTE_MS = 60_000
-ROOT = Path(__file__).parents[2]
-
-RULES = RuleSet(
-    version="1",
-    tenant="shop",
-    churn=Churn(horizon="P30D"),
-    rules=[
-        AbsenceRule(id="no-order", version="1", of=["order.placed"], for_="P10D"),
-        RhythmRule(id="out-of-rhythm", version="1", of=["login.*"], times=3.0, min_count=3),
-        SlaRule(id="reply-4h", version="1", clock="first_response", warn_at=[0.5], targets=[SlaTarget(target="PT4H")]),
-        CountRule(
-            id="complaints", version="1", of=["ticket.opened"], where='event.category == "complaint"', at_least=2, within="P7D"
-        ),
-        LevelRule(id="small-order", version="1", of=["order.placed"], value="event.amount", below=10.0, clear_above=50.0),
-        ScoreRule(id="high-risk", version="1", above=0.8, clear_below=0.6),
-    ],
-)
-
-
-def model() -> ModelPublished:
-    """A model that may decide; every feature has its say."""
-    many = len(NAMES)
-    document = ModelDocument(
-        name="churn",
-        features=list(NAMES),
-        transform="signed_log",
-        mean=[1.5] * many,
-        scale=[1.0] * many,
-        weights=[0.1 * (place % 5 - 2) for place in range(many)],
-        intercept=-0.5,
-        horizon_ms=30 * DAY_MS,
-        usable=True,
-        quality=ModelQuality(examples=1000, churned=200, log_loss=0.4, base_log_loss=0.5, auc=0.75),
-        trained_until_offset=999,
-        library="by hand",
-    )
-    return ModelPublished(at_ms=BEGINS_MS, version="m1", revision=1, document=document)
-
-
-def history(events: int, customers: int, seed: int = 4) -> list[AnyEvent]:
-    """Visits, by time: a login, and after a third of them an order some minutes later; apart from these the tickets."""
-    draw = random.Random(seed)
-    found: list[AnyEvent] = []
-    for place in range(events * 70 // 100):
-        who, at_ms = _anybody(draw, customers)
-        found.append(LoginSucceeded(id=f"login-{place:08}", customer_id=who, at_ms=at_ms))
-        if draw.random() < 25 / 70:
-            name, amount = f"order-{place:08}", draw.randrange(500, 20_000) / 100
-            at_ms += draw.randrange(1, 20) * MINUTE_MS
-            found.append(OrderPlaced(id=name, customer_id=who, at_ms=at_ms, order_id=name, amount=amount))
-    for place in range(events * 5 // 300):
-        found += _ticket(draw, *_anybody(draw, customers), f"ticket-{place:08}")
-    return sorted(found, key=lambda event: event.at_ms)
-
-
-def _anybody(draw: random.Random, customers: int) -> tuple[str, int]:
-    return f"customer-{draw.randrange(customers):06}", BEGINS_MS + draw.randrange(DAYS * DAY_MS)
-
-
-def _ticket(draw: random.Random, who: str, at_ms: int, name: str) -> Iterator[AnyEvent]:
-    """Opened; answered after three hours, and resolved after another twenty, in the mean."""
-    categories: tuple[Category, ...] = ("complaint", "question")
-    yield TicketOpened(id=f"{name}-o", customer_id=who, at_ms=at_ms, ticket_id=name, category=draw.choice(categories))
-    at_ms += int(draw.expovariate(1 / (3 * HOUR_MS)))
-    yield TicketReplied(id=f"{name}-a", customer_id=who, at_ms=at_ms, ticket_id=name, by="agent")
-    at_ms += int(draw.expovariate(1 / (20 * HOUR_MS)))
-    yield TicketResolved(id=f"{name}-r", customer_id=who, at_ms=at_ms, ticket_id=name)
 
 
 def tell_speed(lines: list[bytes]) -> None:
@@ -178,7 +102,7 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    mix = [encode(model()), *(encode(event) for event in history(EVENTS, CUSTOMERS))]
+    mix = [encode(model()), *(encode(event) for event in history(EVENTS, FIXED.customers))]
     tell_speed(mix)
     tell_where(mix)
     tell_memory()

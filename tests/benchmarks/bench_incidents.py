@@ -1,6 +1,6 @@
 """How well an `sla` rule with learned deadlines knows which tickets of a real desk break their SLA.
 
-`CHURN_DATA=DIR python tests/benchmarks/bench_incidents.py`: learned from the tickets that were closed before 2016-04-01,
+`make bench-incidents CHURN_DATA=DIR`: learned from the tickets that were closed before 2016-04-01,
 tested on those that were opened from then on, against `made_sla`. First with a clock that runs all day from Monday to
 Friday, then with opening hours learned too. Then the early warning: not resolved three working days before the deadline.
 """
@@ -29,7 +29,7 @@ from incident_sla import (
     training,
     unresolved_before,
 )
-from real_data import MAPPINGS, real_file
+from real_data import MAPPINGS
 
 from streams.import_file import import_file
 
@@ -72,11 +72,6 @@ def described(deadlines: Deadlines) -> str:
     first, last = deadlines.hours
     each = ", ".join(f"{priority} {minutes / 60:g} h" for priority, minutes in deadlines.minutes.items())
     return f"{first:02}:00-{last:02}:00, {each}"
-
-
-def test_incidents() -> None:
-    """Under `make bench`."""
-    report(real_file(LOG))
 
 
 if __name__ == "__main__":

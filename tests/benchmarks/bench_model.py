@@ -1,6 +1,6 @@
 """Quality of the risk model on the purchases of an online music shop, evaluated strictly forward in time.
 
-`CHURN_DATA=DIR python tests/benchmarks/bench_model.py`: cut-offs every 7 days; features from strictly before; label = no
+`make bench-model CHURN_DATA=DIR`: cut-offs every 7 days; features from strictly before; label = no
 order in the next 90 days; trained only on examples whose horizon has passed. Prints the mean over the cut-offs for all
 customers, and for those active in the last horizon.
 """

@@ -1,0 +1,129 @@
+"""Figures of the benchmarks: medians and percentiles, what is aimed at, how they are told and where they are kept."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from benchmarks import machine
+
+RESULTS: Final = Path(__file__).parent / "results.jsonl"
+"""One JSON object a line, only ever appended to: what was measured, when, where, of which commit."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is measured under a name, and what is aimed at: the least where more is better, else the most."""
+
+    title: str
+    unit: str
+    aim: float | None = None
+    more_is_better: bool = False
+
+    def ratio(self, value: float) -> float | None:
+        """How many times as good as the aim; 1 and above meets it. None: nothing is aimed at."""
+        if self.aim is None:
+            return None
+        if self.more_is_better:
+            return value / self.aim
+        return self.aim / value if value else math.inf
+
+
+def rate(title: str, aim: float | None = None) -> Figure:
+    """Events per second."""
+    return Figure(title, "ev/s", aim, more_is_better=True)
+
+
+def cost(title: str, aim: float | None = None) -> Figure:
+    """Processor time for an event."""
+    return Figure(title, "us/event", aim)
+
+
+FIGURES: Final[Mapping[str, Figure]] = {
+    "detect_trivial_per_s": rate("detect, trivial rules", 80_000),
+    "detect_trivial_us": cost("detect, trivial rules, worker's CPU", 12),
+    "detect_trivial_broker_us": cost("detect, trivial rules, broker's CPU"),
+    "detect_fixed_per_s": rate("detect, the fixed mix", 45_000),
+    "detect_fixed_us": cost("detect, the fixed mix, worker's CPU", 20),
+    "detect_fixed_broker_us": cost("detect, the fixed mix, broker's CPU"),
+    "ingest_detect_per_s": rate("ingest and detect in one process, trivial rules", 50_000),
+    "ingest_detect_us": cost("ingest and detect, worker's CPU", 20),
+    "ingest_detect_broker_us": cost("ingest and detect, broker's CPU"),
+    "engine_trivial_us": cost("engine alone, trivial rules"),
+    "engine_fixed_us": cost("engine alone, the fixed mix"),
+}
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The least value that at least this share of the values does not exceed.
+
+    >>> percentile([30.0, 10.0, 20.0, 40.0], 0.5), percentile([30.0, 10.0, 20.0, 40.0], 0.99)
+    (20.0, 40.0)
+    """
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def described(name: str, runs: Sequence[float]) -> str:
+    """A figure as a line of the report: median, unit, single runs, ratio to the aim."""
+    figure, middle = FIGURES[name], median(runs)
+    line = f"{figure.title:48} {short(middle):>10} {figure.unit:9}"
+    if len(runs) > 1:
+        line += f" runs {' '.join(short(run) for run in runs)}"
+    ratio = figure.ratio(middle)
+    if ratio is not None:
+        line += f"  aim {figure.aim:,.10g}: {ratio:.2f}, {'met' if ratio >= 1 else 'missed'}"
+    return line.rstrip()
+
+
+def short(value: float) -> str:
+    """Four digits or so.
+
+    >>> short(63210.4), short(12.345), short(0.02714)
+    ('63,210', '12.3', '0.027')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def result(bench: str, parameters: Mapping[str, Any], runs: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """What is kept of a benchmark, without when and where."""
+    figures = {}
+    for name, values in runs.items():
+        ratio = FIGURES[name].ratio(median(values))
+        figures[name] = {
+            "median": round(median(values), 4),
+            "unit": FIGURES[name].unit,
+            "runs": [round(value, 4) for value in values],
+            "ratio_to_aim": None if ratio is None else round(ratio, 3),
+        }
+    return {"bench": bench, "parameters": dict(parameters), "figures": figures}
+
+
+def parser(description: str | None, *, runs: int) -> argparse.ArgumentParser:
+    """The options that every benchmark has."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--runs", type=int, default=runs, help=f"how often each figure is measured ({runs}); medians are told")
+    made.add_argument("--results", type=Path, default=RESULTS, help=f"file that a line is appended to ({RESULTS.name})")
+    return made
+
+
+def report(bench: str, options: argparse.Namespace, runs: Mapping[str, Sequence[float]]) -> None:
+    """Tell the figures, and append them to the results."""
+    say()
+    for name, values in runs.items():
+        say(described(name, values))
+    chosen = {name: value for name, value in vars(options).items() if name != "results"}
+    line = machine.here_and_now() | result(bench, chosen, runs)
+    with options.results.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, sort_keys=True) + "\n")
+
+
+def say(line: str = "") -> None:
+    """A line of a report, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
