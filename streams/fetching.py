@@ -11,6 +11,8 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.assignment import StickyAssignor
+
 _COMMIT_TIMEOUT_S = 5.0
 _RECHECK_S = 0.25
 _FETCH_WAIT_MS = 250
@@ -56,11 +58,13 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         self.epochs: dict[TP, int] = {}
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:  # noqa: ANN401 - aiokafka has no types
-        """As the stock one, which reads committed records only in Faust's own transactions (drivers/aiokafka.py).
+        """As the stock one (drivers/aiokafka.py), save for three things.
 
-        And whose fetches may wait for a second and a half: a partition that is sought or resumed waits for the one at work.
+        That reads committed records only in Faust's own transactions. Its fetches may wait for a second and a half, and
+        a partition that is sought or resumed waits for the one at work. And it deals the partitions round robin.
         """
         consumer = super()._create_worker_consumer(transport)
+        consumer._partition_assignment_strategy = [StickyAssignor(lambda: int(consumer._coordinator.generation))]
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         if cast("Any", self.consumer).options.read_committed:
             consumer._isolation_level = "read_committed"
