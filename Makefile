@@ -17,7 +17,7 @@ BENCH := PYTHONPATH=tests $(BIN)/python -m benchmarks
 # The tests that are about a broker; --durations shows where the time goes.
 BROKER_TESTS := -m kafka --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-engine bench-model bench-incidents requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-latency bench-engine bench-model bench-incidents requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ golden: $(STAMP) ## write the golden stories anew; read the difference before it
 
 bench: $(STAMP) ## how fast, on Apache Kafka: detect, ingest and detect, the engine alone; as all benchmarks, ARGS=--help
 	@$(BENCH).bench_detect $(ARGS)
+
+bench-latency: $(STAMP) ## how late, at 2,000 events a second: source record to alert, a timer's due instant to alert
+	@$(BENCH).bench_latency $(ARGS)
 
 bench-engine: $(STAMP) ## what the engine costs: events per second of replay, where the time goes, bytes per idle customer
 	@$(BENCH).bench_engine

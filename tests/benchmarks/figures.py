@@ -44,6 +44,10 @@ def cost(title: str, aim: float | None = None) -> Figure:
     return Figure(title, "us/event", aim)
 
 
+LATENESS_MS: Final = 2_000
+TICK_MS: Final = 5_000
+"""Of the feed, and between two ticks, where it is measured how late timers are."""
+
 FIGURES: Final[Mapping[str, Figure]] = {
     "detect_trivial_per_s": rate("detect, trivial rules", 80_000),
     "detect_trivial_us": cost("detect, trivial rules, worker's CPU", 12),
@@ -56,6 +60,13 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "ingest_detect_broker_us": cost("ingest and detect, broker's CPU"),
     "engine_trivial_us": cost("engine alone, trivial rules"),
     "engine_fixed_us": cost("engine alone, the fixed mix"),
+    "latency_p50_ms": Figure("source record to alert, median", "ms", 50),
+    "latency_p90_ms": Figure("source record to alert, p90", "ms"),
+    "latency_p99_ms": Figure("source record to alert, p99", "ms", 120),
+    "latency_max_ms": Figure("source record to alert, most", "ms"),
+    "latency_cores": Figure("worker under this load", "cores"),
+    "on_time_p50_ms": Figure("timer's due instant to alert, median", "ms"),
+    "on_time_p99_ms": Figure("timer's due instant to alert, p99", "ms", LATENESS_MS + TICK_MS + 1_000),
 }
 
 

@@ -9,7 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from benchmarks import figures
+from benchmarks import bench_latency, figures
+from benchmarks.bench_latency import Watch
 from benchmarks.figures import FIGURES, Figure, percentile
 from benchmarks.machine import children, cpu_s, resident_bytes
 from benchmarks.mix import FIXED, TRIVIAL, Workload, log_lines, source_lines
@@ -17,6 +18,7 @@ from benchmarks.workers import Moment, pace, parsed
 
 from detectors.engine import PartitionEngine
 from schemas.codec import decode_record
+from schemas.control import RulesPublished
 from schemas.events import Event
 
 FOLDER = Path(figures.__file__).parent
@@ -118,3 +120,21 @@ def test_sources_have_the_same_events_as_the_log() -> None:
     in_sources = [value for partitions in sources.values() for lines in partitions for _, value in lines]
     in_log = [value for lines in log_lines(TRIVIAL, 1_000, 2) for _, value in lines]
     assert ids(in_sources) == ids(in_log)
+
+
+def test_latencies_are_of_tickets_that_were_sent_when_it_counts() -> None:
+    watch, sent = Watch("x-"), []
+    for number in range(80):
+        watch.begins_ms = 0 if number >= 40 else 2**53  # the first forty are the warm-up
+        sent.append(watch.record(number))
+    assert Counter(one.topic for one in sent) == {"x-tickets": 2, "x-orders": 20, "x-logins": 58}
+    assert watch.missing == 1
+
+    rules = RulesPublished(at_ms=0, version="1", revision=1, document=bench_latency.RULES)
+    engine = PartitionEngine(0)
+    engine.apply(0, rules)
+    for offset, one in enumerate(sent, 1):
+        for alert in engine.apply_bytes(offset, one.value).alerts:
+            watch.take(alert, 0)
+    assert len(watch.latencies_ms) == 1
+    assert watch.missing == 0
