@@ -80,6 +80,10 @@ bench-model: $(STAMP) ## how well the model predicts, on the purchases of a musi
 bench-incidents: $(STAMP) ## which tickets of a real desk break their SLA, from the folder CHURN_DATA
 	@$(BENCH).bench_incidents
 
+.PHONY: chaos
+chaos: $(STAMP) ## faults under load on three brokers of Apache Kafka (Java, Maven), e.g. ARGS="--kills 20 --zombies 5"; ARGS=--help
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
+
 requirements: $(STAMP) ## pin anew what pyproject.toml asks for
 	$(COMPILE) --output-file requirements.txt
 	$(COMPILE) --all-extras --group dev --output-file requirements-dev.txt

@@ -1,4 +1,4 @@
-"""Apache Kafka for the tests, without containers: jars by Maven, one KRaft node on loopback, gone afterwards."""
+"""Apache Kafka for the tests, without containers: jars by Maven, KRaft nodes on loopback, gone afterwards."""
 
 import contextlib
 import os
@@ -7,8 +7,10 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -30,24 +32,24 @@ _API_VERSIONS_REQUEST: Final = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 
 _PROPERTIES: Final = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{broker_port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker_port}
+node.id={node}
+controller.quorum.voters={voters}
+listeners={listeners}
+advertised.listeners={advertised}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map={protocols}
 log.dirs={directory}/data
 num.partitions=4
 auto.create.topics.enable=true
-# one node
-default.replication.factor=1
-min.insync.replicas=1
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+# three copies where there are three nodes
+default.replication.factor={copies}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={copies}
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={in_sync}
 # quick tests: no waiting for more members, short sessions allowed, overdue transactions found soon
 offsets.topic.num.partitions=4
 transaction.state.log.num.partitions=4
@@ -79,6 +81,87 @@ class KafkaUnavailable(Exception):  # noqa: N818 - a state of the machine
     """Kafka cannot run on this machine; the message says what is missing."""
 
 
+@dataclass(frozen=True)
+class Door:
+    """One more listener of a node, for clients that reach it by another port than it listens on."""
+
+    name: str
+    """Capital letters."""
+    port: int
+    """Where the node listens."""
+    advertised_port: int
+    """What it tells clients."""
+
+
+@dataclass
+class KafkaNode:
+    """A broker that is its own controller, or one of three; its data outlives its process."""
+
+    number: int
+    port: int
+    controller_port: int
+    directory: Path
+    doors: Sequence[Door] = ()
+    command: Sequence[str] = ()
+    _process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients find it that use no door."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def process_id(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Begin to start; `wait_until_up` waits."""
+        with self._output.open("ab") as log:
+            self._process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def is_running(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None and self._process.poll() is None
+
+    def is_up(self) -> bool:
+        """Whether it answers."""
+        return _answers(self.port)
+
+    def wait_until_up(self) -> None:
+        """Return when it answers.
+
+        Raises:
+            RuntimeError: it has ended, or takes too long; the message ends with its log.
+        """
+        deadline_s = time.monotonic() + _UP_TIMEOUT_S
+        while not self.is_up():
+            if not self.is_running() or time.monotonic() > deadline_s:
+                raise RuntimeError(f"Kafka did not start:\n{self._output.read_text(encoding='utf-8')[-4000:]}")
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End it in an orderly way, if it can."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    @property
+    def _output(self) -> Path:
+        return self.directory / "kafka.log"
+
+
 @contextlib.contextmanager
 def running_kafka() -> Iterator[str]:
     """Run one Kafka node for as long as the block lasts, and yield its bootstrap string.
@@ -87,18 +170,50 @@ def running_kafka() -> Iterator[str]:
         KafkaUnavailable: no Java, or no Maven to get the jars with.
         RuntimeError: Kafka did not start; the message ends with its log.
     """
+    with running_nodes(1) as (node,):
+        yield node.bootstrap
+
+
+@contextlib.contextmanager
+def running_nodes(count: int, doors: Mapping[int, Sequence[Door]] | None = None) -> Iterator[list[KafkaNode]]:
+    """Run a cluster of one or three nodes for as long as the block lasts.
+
+    Args:
+        count: of nodes, which are numbered from 1; with three, topics of Kafka itself have three copies.
+        doors: by node.
+
+    Raises:
+        KafkaUnavailable: no Java, or no Maven to get the jars with.
+        RuntimeError: a node did not start; the message ends with its log.
+    """
     java, jars = _java(), _jars()
+    ports = free_ports(2 * count)
     with tempfile.TemporaryDirectory(prefix="churnwatch-kafka-") as name:
-        directory = Path(name)
-        broker_port, controller_port = _free_ports(2)
-        command = _prepared(java, jars, directory, broker_port, controller_port)
-        output = directory / "kafka.log"
-        with output.open("wb") as log, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as kafka:
-            try:
-                _wait_until_up(kafka, broker_port, output)
-                yield f"127.0.0.1:{broker_port}"
-            finally:
-                _stop(kafka)
+        nodes = [
+            KafkaNode(
+                number, ports[2 * number - 2], ports[2 * number - 1], Path(name) / str(number), (doors or {}).get(number, ())
+            )
+            for number in range(1, count + 1)
+        ]
+        for node in nodes:
+            node.command = _prepared(java, jars, node, nodes)
+        try:
+            for node in nodes:
+                node.start()
+            for node in nodes:
+                node.wait_until_up()
+            yield nodes
+        finally:
+            _stop_all(nodes)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [int(sock.getsockname()[1]) for sock in sockets]
 
 
 def _java() -> str:
@@ -128,12 +243,11 @@ def _jars() -> Path:
     return jars
 
 
-def _prepared(java: str, jars: Path, directory: Path, broker_port: int, controller_port: int) -> list[str]:
-    """Write the configuration, format the storage, and return the command that starts Kafka."""
-    properties, logging = directory / "server.properties", directory / "log4j2.properties"
-    properties.write_text(
-        _PROPERTIES.format(broker_port=broker_port, controller_port=controller_port, directory=directory), encoding="utf-8"
-    )
+def _prepared(java: str, jars: Path, node: KafkaNode, nodes: Sequence[KafkaNode]) -> list[str]:
+    """Write the configuration, format the storage, and return the command that starts the node."""
+    node.directory.mkdir()
+    properties, logging = node.directory / "server.properties", node.directory / "log4j2.properties"
+    properties.write_text(_properties(node, nodes), encoding="utf-8")
     logging.write_text(_LOGGING, encoding="utf-8")
     jvm = [java, *_JVM_FLAGS, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars}/*"]
     storage = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(properties)]
@@ -143,20 +257,29 @@ def _prepared(java: str, jars: Path, directory: Path, broker_port: int, controll
     return [*jvm, "kafka.Kafka", str(properties)]
 
 
-def _free_ports(count: int) -> list[int]:
+def _properties(node: KafkaNode, nodes: Sequence[KafkaNode]) -> str:
+    listeners = {"PLAINTEXT": node.port, **{door.name: door.port for door in node.doors}}
+    advertised = {"PLAINTEXT": node.port, **{door.name: door.advertised_port for door in node.doors}}
+    controller = f"CONTROLLER://127.0.0.1:{node.controller_port}"
+    return _PROPERTIES.format(
+        node=node.number,
+        voters=",".join(f"{voter.number}@127.0.0.1:{voter.controller_port}" for voter in nodes),
+        listeners=",".join([*(f"{name}://127.0.0.1:{port}" for name, port in listeners.items()), controller]),
+        advertised=",".join(f"{name}://127.0.0.1:{port}" for name, port in advertised.items()),
+        protocols=",".join(f"{name}:PLAINTEXT" for name in [*listeners, "CONTROLLER"]),
+        directory=node.directory,
+        copies=min(3, len(nodes)),
+        in_sync=2 if len(nodes) >= 3 else 1,
+    )
+
+
+def _stop_all(nodes: Sequence[KafkaNode]) -> None:
+    """At once: one that waits for a quorum with the others would never end by itself."""
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [int(sock.getsockname()[1]) for sock in sockets]
-
-
-def _wait_until_up(kafka: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
-    deadline_s = time.monotonic() + _UP_TIMEOUT_S
-    while not _answers(port):
-        if kafka.poll() is not None or time.monotonic() > deadline_s:
-            raise RuntimeError(f"Kafka did not start:\n{output.read_text(encoding='utf-8')[-4000:]}")
-        time.sleep(0.1)
+        for node in nodes:
+            stopping = threading.Thread(target=node.stop)
+            stopping.start()
+            stack.callback(stopping.join)
 
 
 def _answers(port: int) -> bool:
@@ -166,11 +289,3 @@ def _answers(port: int) -> bool:
             return len(connection.recv(4)) > 0
     except OSError:
         return False
-
-
-def _stop(kafka: "subprocess.Popen[bytes]") -> None:
-    kafka.terminate()
-    try:
-        kafka.wait(_STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        kafka.kill()
