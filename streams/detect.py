@@ -1,40 +1,24 @@
 """The role `detect`: one owner for each log partition that the group gives us."""
 
 import asyncio
+import time
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import structlog
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    InvalidTopicError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordTooLargeError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-)
 from faust import App
 from faust.types import TP
 
 from detectors.engine import PartitionEngine
 from streams.apps import add_agent, make_app
 from streams.partition_owner import DetectCounters, PartitionOwner
+from streams.partition_status import PartitionStatus
+from streams.readiness import Obstacle
+from streams.refusals import Severity, explained, severity
 from streams.restore import NewEngine
 from streams.settings import Settings
+from streams.take_over import take_over
 from streams.transport import Chunk, ChunkConsumer, consumer_of
-
-_RETRY_PAUSE_S: Final = 1.0
-_TAKE_OVER_TIMEOUT_S: Final = 600.0
-# These come back each time the same records are tried: the operator is needed, and a restart tells it best.
-_HOPELESS: Final = (
-    ClusterAuthorizationFailedError,
-    InvalidTopicError,
-    MessageSizeTooLargeError,
-    RecordTooLargeError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-)
 
 log = structlog.get_logger("churn.detect")
 
@@ -73,6 +57,7 @@ class Detector:
         self.counters = DetectCounters()
         self._settings = settings
         self._new_engine = new_engine
+        self._statuses: dict[int, PartitionStatus] = {}
         self._owners: dict[int, PartitionOwner] = {}
         self._taking_over: dict[int, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -81,6 +66,15 @@ class Detector:
     def partitions(self) -> list[int]:
         """The partitions that are worked on now."""
         return sorted(self._owners)
+
+    def statuses(self) -> list[PartitionStatus]:
+        """How each assigned partition is doing; may be asked from another thread."""
+        return sorted(self._statuses.copy().values(), key=lambda status: status.partition)
+
+    def obstacles(self) -> list[Obstacle]:
+        """Why partitions are not worked on; may be asked from another thread."""
+        now_s = time.monotonic()
+        return [obstacle for status in self.statuses() if (obstacle := status.obstacle(now_s)) is not None]
 
     async def feed(self, chunks: list[Chunk]) -> None:
         """Hand chunks to their owners; without one they are dropped, since its first seek comes later."""
@@ -104,7 +98,10 @@ class Detector:
             self._in_background(self._owners.pop(partition).leave())
         for owner in self._owners.values():
             owner.forget_chunks()
-        for partition in sorted(wanted - self._owners.keys() - self._taking_over.keys()):
+        for partition in sorted(self._statuses.keys() - wanted):
+            del self._statuses[partition]
+        for partition in sorted(wanted - self._statuses.keys()):
+            self._statuses[partition] = PartitionStatus(self._settings.topic("events"), partition)
             self._begin_take_over(partition)
         return {owner.tp: owner.next_offset for owner in self._owners.values()}
 
@@ -116,13 +113,14 @@ class Detector:
         await asyncio.gather(*(owner.leave() for owner in owners), return_exceptions=True)
         await asyncio.gather(*self._taking_over.values(), *self._background, return_exceptions=True)
         self._taking_over.clear()
+        self._statuses.clear()
 
     @property
     def _consumer(self) -> ChunkConsumer:
         return consumer_of(self.app)
 
     def _begin_take_over(self, partition: int, *, after: PartitionOwner | None = None) -> None:
-        task = asyncio.create_task(self._take_over(partition, after), name=f"take-over-{partition}")
+        task = asyncio.create_task(self._take_over(self._statuses[partition], after), name=f"take-over-{partition}")
         self._taking_over[partition] = task
         task.add_done_callback(lambda done: self._take_over_ended(partition, done))
 
@@ -130,44 +128,17 @@ class Detector:
         if self._taking_over.get(partition) is task:
             del self._taking_over[partition]
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._crash(partition, error)
+            self._give_up(partition, error)
 
-    async def _take_over(self, partition: int, after: PartitionOwner | None) -> None:
+    async def _take_over(self, status: PartitionStatus, after: PartitionOwner | None) -> None:
         """Try until the partition is ours, or is assigned to somebody else."""
-        if after is not None:
-            await after.leave()
-        tp = TP(self._settings.topic("events"), partition)
-        must_prove = after is not None
-        while tp in self._consumer.assignment() and not self.app.should_stop:
-            if not must_prove or await self._is_still_ours(tp, after):
-                owner = await self._try_take_over(partition)
-                if owner is not None and await self._install(owner):
-                    return
-            must_prove = True
-            await asyncio.sleep(_RETRY_PAUSE_S)
 
-    async def _is_still_ours(self, tp: TP, after: PartitionOwner | None) -> bool:
-        """Whether the group agrees: else two processes would fence each other for ever."""
-        if self.app.rebalancing:
-            return False
-        return await self._consumer.still_member(tp, after.next_offset if after is not None else 0)
+        def new_owner() -> PartitionOwner:
+            return PartitionOwner(self._settings, status, self._consumer, self.counters)
 
-    async def _try_take_over(self, partition: int) -> PartitionOwner | None:
-        owner = PartitionOwner(self._settings, partition, self._consumer, self.counters)
-        taken = False
-        try:
-            await asyncio.wait_for(owner.take_over(self._new_engine), _TAKE_OVER_TIMEOUT_S)
-            taken = True
-        except (KafkaError, OSError, TimeoutError) as error:
-            if isinstance(error, _HOPELESS):
-                raise
-            log.warning(
-                "partition.take_over_failed", partition=partition, error=repr(error), retry_in_ms=int(_RETRY_PAUSE_S * 1000)
-            )
-        finally:
-            if not taken:
-                await owner.leave()
-        return owner if taken else None
+        owner = await take_over(self.app, status, new_owner, self._new_engine, after)
+        while owner is not None and not await self._install(owner):
+            owner = await take_over(self.app, status, new_owner, self._new_engine, owner)
 
     async def _install(self, owner: PartitionOwner) -> bool:
         """Let the records flow; false if the partition was taken away while it was restored."""
@@ -184,19 +155,38 @@ class Detector:
         if error is None or self._owners.get(owner.partition) is not owner:
             return
         del self._owners[owner.partition]
-        if isinstance(error, _HOPELESS) or not isinstance(error, (KafkaError, OSError, TimeoutError)):
+        if severity(error) is not Severity.PASSING:
             self._in_background(owner.leave())
-            self._crash(owner.partition, error)
+            self._give_up(owner.partition, error)
             return
         # Fenced does not mean "not ours": a process that slept may have its old partitions back, with a dead writer.
-        log.warning("partition.lost", partition=owner.partition, next_offset=owner.next_offset, error=repr(error))
+        status = self._statuses[owner.partition]
+        status.failed(repr(error))
+        log.warning(
+            "partition.lost",
+            partition=owner.partition,
+            next_offset=owner.next_offset,
+            error=repr(error),
+            failures=status.failures,
+        )
         self.counters.lost_partitions += 1
         self._consumer.pause(owner.tp)
         self._begin_take_over(owner.partition, after=owner)
 
-    def _crash(self, partition: int, error: BaseException) -> None:
-        log.error("partition.failed", partition=partition, error=repr(error), exc_info=error)
-        self._in_background(self.app.crash(error))
+    def _give_up(self, partition: int, error: BaseException) -> None:
+        """Refuse the partition alone, or end the worker, as the error is of the one or of the whole installation."""
+        status = self._statuses.get(partition)
+        if severity(error) is Severity.PARTITION and status is not None:
+            log.error("partition.refused", partition=partition, reason=str(error))
+            self._consumer.pause(TP(status.topic, partition))
+            status.refuse(str(error))
+            return
+        self._in_background(self._crash(partition, error))
+
+    async def _crash(self, partition: int, error: BaseException) -> None:
+        reason = await asyncio.to_thread(explained, self._settings, error)
+        log.error("partition.failed", partition=partition, error=repr(reason), exc_info=error)
+        await self.app.crash(reason)
 
     def _in_background(self, work: Any) -> None:  # noqa: ANN401 - any coroutine
         task = asyncio.ensure_future(work)

@@ -1,19 +1,19 @@
 """Metrics for Prometheus: one table of all there are, and a collector that reads the roles' counters when it is asked."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import structlog
 from faust import App
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from streams.settings import Role, Settings, SettingsError, variable
+from streams.readiness import obstacles_of
+from streams.settings import Role
 from streams.transport import consumer_of
 
 if TYPE_CHECKING:  # a process with one role does not load the others
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a process with one role does not load the others
     from streams.detect import Detector
     from streams.ingest import Ingest
     from streams.learn import Learner
+    from streams.partition_status import PartitionStatus
 
 MetricName = Literal[
     "churn_ingest_events_total",
@@ -31,6 +32,11 @@ MetricName = Literal[
     "churn_detect_records_total",
     "churn_transaction_duration_seconds",
     "churn_restored_records_total",
+    "churn_restore_duration_seconds",
+    "churn_restore_progress_ratio",
+    "churn_restore_eta_seconds",
+    "churn_failing_seconds",
+    "churn_refused_partitions",
     "churn_lost_partitions_total",
     "churn_seeks_back_total",
     "churn_alerts_total",
@@ -47,6 +53,7 @@ MetricName = Literal[
     "churn_model_auc",
     "churn_delivered_records_total",
     "churn_deliver_retries_total",
+    "churn_ready",
     "churn_position_offset",
     "churn_lag_records",
 ]
@@ -71,6 +78,13 @@ METRICS: Final[Mapping[MetricName, Form]] = {
     "churn_detect_records_total": Form("counter", (), "Records of the log that were applied."),
     "churn_transaction_duration_seconds": Form("summary", (), "Transactions of detect, and how long they took."),
     "churn_restored_records_total": Form("counter", (), "Records of state read back when partitions were taken over."),
+    "churn_restore_duration_seconds": Form("summary", (), "Restores of partitions, and how long they took."),
+    "churn_restore_progress_ratio": Form("gauge", ("partition",), "How much of a partition's state is read, from 0 to 1."),
+    "churn_restore_eta_seconds": Form("gauge", ("partition",), "How long a restore at work will still take, about."),
+    "churn_failing_seconds": Form(
+        "gauge", ("partition",), "For how long no transaction of a partition went through; 0 if all is well."
+    ),
+    "churn_refused_partitions": Form("gauge", (), "Partitions whose state cannot be used; they stand still."),
     "churn_lost_partitions_total": Form("counter", (), "Partitions that another process took, or whose commit failed."),
     "churn_seeks_back_total": Form("counter", (), "Times that detect went back for records it had not seen."),
     "churn_alerts_total": Form("counter", ("rule", "state"), "Transitions of alerts that were committed."),
@@ -89,6 +103,7 @@ METRICS: Final[Mapping[MetricName, Form]] = {
     "churn_model_auc": Form("gauge", (), "Area under the ROC curve on examples that the model had not seen."),
     "churn_delivered_records_total": Form("counter", (), "Decisions that the sink has taken."),
     "churn_deliver_retries_total": Form("counter", (), "Times that a sink did not take a batch and it was kept."),
+    "churn_ready": Form("gauge", ("role",), "1 if a role does its work, 0 if /readyz says why not."),
     "churn_position_offset": Form("gauge", ("role", "topic", "partition"), "Next offset that a role works on."),
     "churn_lag_records": Form("gauge", ("role", "topic", "partition"), "Offsets between there and the partition's end."),
 }
@@ -136,7 +151,8 @@ class RoleCollector(Collector):
         yield from families.values()
 
     def _samples(self) -> Iterator[Sample]:
-        for app in self._apps.values():
+        for role, app in self._apps.items():
+            yield Sample("churn_ready", (role,), float(not any(obstacles_of(role, app))))
             yield from samples_of(app)
         yield from self._positions()
 
@@ -151,30 +167,6 @@ class RoleCollector(Collector):
             except Exception as error:  # noqa: BLE001 - a consumer that is just closing must not fail the whole scrape
                 asked.cancel()
                 log.warning("metrics.no_positions", role=role, reason=repr(error))
-
-
-@contextlib.asynccontextmanager
-async def serving_metrics(settings: Settings, apps: Mapping[Role, App]) -> AsyncIterator[int]:
-    """Serve the metrics of these roles for as long as the block lasts; yields the port, 0 if the settings want none.
-
-    Raises:
-        SettingsError: the port cannot be had.
-    """
-    if not settings.metrics_port:
-        yield 0
-        return
-    registry = CollectorRegistry()
-    registry.register(RoleCollector(apps, asyncio.get_running_loop()))
-    try:
-        server, thread = start_http_server(settings.metrics_port, registry=registry)
-    except OSError as error:
-        raise SettingsError(f"{variable('metrics_port')}={settings.metrics_port}: the port cannot be had: {error}") from None
-    try:
-        yield server.server_port
-    finally:
-        await asyncio.to_thread(server.shutdown)  # in a thread, since a scrape may be waiting for this loop
-        server.server_close()
-        thread.join()
 
 
 def samples_of(app: App) -> Iterator[Sample]:
@@ -207,6 +199,8 @@ def _detect(detector: "Detector") -> Iterator[Sample]:
     yield Sample("churn_detect_records_total", (), counters.records)
     yield Sample("churn_transaction_duration_seconds", (), counters.transaction_s, counters.transactions)
     yield Sample("churn_restored_records_total", (), counters.restored_records)
+    yield Sample("churn_restore_duration_seconds", (), counters.restore_s, counters.restores)
+    yield from _partitions(detector.statuses())
     yield Sample("churn_lost_partitions_total", (), counters.lost_partitions)
     yield Sample("churn_seeks_back_total", (), counters.seeks_back)
     for labels, count in _by_rule(counters.alerts).items():
@@ -215,6 +209,17 @@ def _detect(detector: "Detector") -> Iterator[Sample]:
         yield Sample("churn_alert_verdicts_total", labels, count)
     yield Sample("churn_erasures_total", (), counters.erasures)
     yield from _dead_letters("detect", counters.dead_letters)
+
+
+def _partitions(statuses: Sequence["PartitionStatus"]) -> Iterator[Sample]:
+    now_s = time.monotonic()
+    for status in statuses:
+        labels = (str(status.partition),)
+        yield Sample("churn_failing_seconds", labels, status.failing_s(now_s))
+        yield Sample("churn_restore_progress_ratio", labels, status.restored_share())
+        if status.phase == "restoring" and (eta_s := status.progress.eta_s(now_s)) is not None:
+            yield Sample("churn_restore_eta_seconds", labels, eta_s)
+    yield Sample("churn_refused_partitions", (), sum(status.phase == "refused" for status in statuses))
 
 
 def _by_rule(counts: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:

@@ -13,12 +13,14 @@ from faust.types import TP
 from detectors.decisions import Decisions
 from schemas.decisions import AlertRecord
 from streams.decision_rows import decision_rows
-from streams.restore import NewEngine, first_offset, restore
+from streams.pacing import gap_left_s
+from streams.partition_status import PartitionStatus
+from streams.restore import NewEngine, RestoreProgress, first_offset, restore
 from streams.settings import Settings
 from streams.transactions import PartitionWriter, Place, Row
 from streams.transport import Chunk, ChunkConsumer
 
-_FINISH_TIMEOUT_S: Final = 4.0
+_FINISH_TIMEOUT_S: Final = 3.0
 
 log = structlog.get_logger("churn.detect")
 
@@ -30,6 +32,9 @@ class DetectCounters:
     records: int = 0
     transactions: int = 0
     transaction_s: float = 0.0
+    """Time that they took, together."""
+    restores: int = 0
+    restore_s: float = 0.0
     """Time that they took, together."""
     restored_records: int = 0
     seeks_back: int = 0
@@ -60,19 +65,23 @@ def _is_remark(alert: AlertRecord) -> bool:
 class PartitionOwner:
     """Exists for as long as the partition is ours. Any failure of `run` ends it: another one begins from the broker's truth."""
 
-    def __init__(self, settings: Settings, partition: int, consumer: ChunkConsumer, counters: DetectCounters) -> None:
-        self.partition = partition
-        self.tp = TP(settings.topic("events"), partition)
+    def __init__(self, settings: Settings, status: PartitionStatus, consumer: ChunkConsumer, counters: DetectCounters) -> None:
+        self.partition = status.partition
+        self.tp = TP(settings.topic("events"), status.partition)
         self.next_offset = 0
         self._settings = settings
         self._consumer = consumer
         self._counters = counters
-        self._writer = PartitionWriter(settings, partition)
+        self._status = status
+        self._writer = status.writer = PartitionWriter(settings, status.partition)
         self._chunks: deque[Chunk] = deque()
         self._arrived = asyncio.Event()
         self._leaving = False
+        self._waiting_records = 0
         self._committed_s = time.monotonic()
+        self._took_s = 0.0
         self._position_is_ahead = False
+        self._proof_is_due = False
         self._task: asyncio.Task[None] | None = None
 
     async def take_over(self, new_engine: NewEngine) -> None:
@@ -81,12 +90,20 @@ class PartitionOwner:
         Raises:
             KafkaError: the broker did not answer, or somebody else took over at the same time.
             LogGapError: the log does not go on where the state ends.
+            StateRefusedError: a record of the state cannot be used.
         """
         started_s = time.monotonic()
+        self._status.enter("fencing")
         await self._writer.start()
-        restored = await restore(self._settings, self.partition, new_engine)
+        progress = self._status.progress = RestoreProgress()
+        self._status.enter("restoring")
+        restored = await restore(self._settings, self.partition, new_engine, progress)
         self._engine, self.next_offset = restored.engine, restored.next_offset
+        self._counters.restores += 1
+        self._counters.restore_s += time.monotonic() - progress.started_s
         self._counters.restored_records += restored.records
+        self._proof_is_due = self._status.failures > 0
+        self._status.enter("working")
         log.info(
             "partition.taken_over",
             partition=self.partition,
@@ -103,12 +120,13 @@ class PartitionOwner:
     def feed(self, chunk: Chunk) -> None:
         """Records to be applied when the task comes to it."""
         self._chunks.append(chunk)
+        self._waiting_records += len(chunk.records)
         self._arrived.set()
 
     def forget_chunks(self) -> None:
         """Drop what has not been applied: the consumer is sought to `next_offset`."""
         while self._chunks:
-            self._consumer.release(self._chunks.popleft())
+            self._consumer.release(self._next_chunk())
 
     async def leave(self) -> None:
         """Finish the transaction at work, if the broker answers in time, and let go."""
@@ -122,34 +140,54 @@ class PartitionOwner:
         self.forget_chunks()
         await self._writer.close()
 
+    def _next_chunk(self) -> Chunk:
+        chunk = self._chunks.popleft()
+        self._waiting_records -= len(chunk.records)
+        return chunk
+
     async def _run(self) -> None:
         while not self._leaving:
             await self._wait_for_work()
-            await asyncio.sleep(self._gap_left_s())
+            await self._let_records_gather()
             if not self._leaving:
                 await self._work()
 
     async def _wait_for_work(self) -> None:
         """Until chunks are here, or only the position has to be committed."""
         while not (self._chunks or self._leaving or self._position_is_due()):
-            self._arrived.clear()
-            timeout_s = self._settings.position_interval_ms / 1000 if self._position_is_ahead else None
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), timeout_s)
+            await self._wait_for_arrival(self._position_due_in_s() if self._position_is_ahead else None)
+
+    async def _let_records_gather(self) -> None:
+        while not self._leaving and (left_s := self._gap_left_s()) > 0:
+            await self._wait_for_arrival(left_s)
+
+    async def _wait_for_arrival(self, timeout_s: float | None) -> None:
+        self._arrived.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._arrived.wait(), timeout_s)
 
     def _position_is_due(self) -> bool:
-        waited_ms = (time.monotonic() - self._committed_s) * 1000
-        return self._position_is_ahead and waited_ms >= self._settings.position_interval_ms
+        """Whether a transaction is wanted even if nothing changed: the position is old, or failures have to be over."""
+        return self._proof_is_due or (self._position_is_ahead and self._position_due_in_s() <= 0)
+
+    def _position_due_in_s(self) -> float:
+        return self._committed_s + self._settings.position_interval_ms / 1000 - time.monotonic()
 
     def _gap_left_s(self) -> float:
-        return max(0.0, self._committed_s + self._settings.min_transaction_gap_ms / 1000 - time.monotonic())
+        return gap_left_s(
+            since_last_s=time.monotonic() - self._committed_s,
+            last_took_s=self._took_s,
+            waiting_records=self._waiting_records,
+            min_gap_s=self._settings.min_transaction_gap_ms / 1000,
+            batch_records=self._settings.max_batch_records,
+        )
 
     async def _work(self) -> None:
         decided: list[Decisions] = []
         generation = None
         applied = 0
         while self._chunks and applied < self._settings.max_batch_records:
-            chunk = self._chunks.popleft()
+            chunk = self._next_chunk()
             before = self.next_offset
             follows = self._apply(chunk, decided)
             self._consumer.release(chunk)
@@ -198,8 +236,10 @@ class PartitionOwner:
         rows[Place(self._settings.topic("state"), self.partition)] = [Row(key, value) for key, value in changes]
         self._committed_s = time.monotonic()
         await self._writer.commit(rows)
-        self._position_is_ahead = False
+        self._took_s = time.monotonic() - self._committed_s
+        self._position_is_ahead = self._proof_is_due = False
+        self._status.succeeded()
         self._counters.transactions += 1
-        self._counters.transaction_s += time.monotonic() - self._committed_s
+        self._counters.transaction_s += self._took_s
         for decisions in decided:
             self._counters.count(decisions)

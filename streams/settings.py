@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         pattern=r"^((rediss?|unix)://\S+)?$",
         description="Where the profiles of customers are kept, redis:// or rediss:// or unix://; without it there are none.",
     )
-    metrics_port: int = Field(0, ge=0, le=65_535, description="Port on which Prometheus finds the metrics; 0 for none.")
+    metrics_port: int = Field(0, ge=0, le=65_535, description="Port of `/metrics`, `/readyz` and `/healthz`; 0 for none.")
     clock: Literal["broker", "event"] = Field(
         "broker",
         description="What moves time: the `broker`'s append times, or the `event` times (history, demonstrations).",
@@ -74,7 +74,16 @@ class Settings(BaseSettings):
     max_ahead_ms: _NonNegativeMs = Field(
         3_600_000, description="An event this far ahead of the broker's time is refused: its clock is wrong."
     )
-    min_transaction_gap_ms: _NonNegativeMs = Field(50, description="Least time between two transactions of a log partition.")
+    min_transaction_gap_ms: _NonNegativeMs = Field(
+        50,
+        description="Least time between two transactions of a log partition that is busy; one that was quiet commits at once.",
+    )
+    transaction_timeout_ms: int = Field(
+        30_000,
+        ge=1_000,
+        le=900_000,
+        description="A transaction that is open for so long is aborted by the broker, which must allow it.",
+    )
     max_batch_records: int = Field(2_000, ge=1, le=100_000, description="Most records of the log in one transaction.")
     max_backlog_records: int = Field(
         20_000, ge=1, description="Most records that a role holds in memory unprocessed; then it stops fetching."

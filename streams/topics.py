@@ -101,7 +101,7 @@ def ensure_topics(settings: Settings, sources: Iterable[str] | None = None) -> l
         kafka.errors.KafkaError: the broker does not answer, or refuses.
     """
     specs = topic_specs(settings, sources)
-    with _admin(settings) as admin:
+    with admin_of(settings) as admin:
         missing = _checked(admin, specs)
         if missing:
             admin.create_topics(
@@ -125,7 +125,7 @@ def check_topics(settings: Settings, sources: Iterable[str] | None = None) -> No
         TopicsError: one line for each that is missing or different.
         kafka.errors.KafkaError: the broker does not answer.
     """
-    with _admin(settings) as admin:
+    with admin_of(settings) as admin:
         missing = _checked(admin, topic_specs(settings, sources))
     if missing:
         raise TopicsError(
@@ -139,7 +139,7 @@ def partition_count(settings: Settings, topic: str) -> int | None:
     Raises:
         kafka.errors.KafkaError: the broker does not answer.
     """
-    with _admin(settings) as admin:
+    with admin_of(settings) as admin:
         if topic not in admin.list_topics():
             return None
         return len(admin.describe_topics([topic])[0]["partitions"])
@@ -150,7 +150,12 @@ def _spec(settings: Settings, name: str, form: _Form, safety: Mapping[str, str],
 
 
 @contextlib.contextmanager
-def _admin(settings: Settings) -> Iterator[Any]:
+def admin_of(settings: Settings) -> Iterator[Any]:
+    """An administrator's client for as long as the block lasts.
+
+    Raises:
+        kafka.errors.KafkaError: the broker does not answer.
+    """
     admin = KafkaAdminClient(
         bootstrap_servers=settings.bootstrap.split(","),
         client_id=settings.prefix + "topics",

@@ -13,7 +13,10 @@ from kafka.errors import KafkaError
 from mode import Service
 
 from streams.logs import configure_logging
-from streams.metrics import serving_metrics
+from streams.metrics_server import serving
+from streams.refusals import BrokerRefusedError
+from streams.restore import LogGapError
+from streams.rights import check_rights
 from streams.settings import ROLES, Role, Settings, SettingsError
 from streams.sources import SourcesError, load_sources
 from streams.topics import TopicsError, check_topics
@@ -66,14 +69,15 @@ async def running_roles(settings: Settings, roles: Sequence[Role] = ROLES) -> As
         Exception: whatever made a role fail, when the block ends.
     """
     sources = [source.topic for source in load_sources(settings)]
+    await asyncio.to_thread(check_rights, settings, roles, sources)
     await asyncio.to_thread(check_topics, settings, sources)
     running = Roles({role: _make_app(role, settings) for role in roles})
-    try:
-        await running.start()
-        async with serving_metrics(settings, running.apps):
+    async with serving(settings, running.apps):
+        try:
+            await running.start()
             yield running
-    finally:
-        await running.stop()
+        finally:
+            await running.stop()
     if running.crash_reason is not None:
         raise running.crash_reason
 
@@ -83,7 +87,7 @@ def run_worker(settings: Settings, roles: Sequence[Role] = ROLES) -> int:
     configure_logging(settings.log_level)
     try:
         asyncio.run(_serve(settings, roles))
-    except (TopicsError, SourcesError, SettingsError) as unfit:
+    except (TopicsError, SourcesError, SettingsError, BrokerRefusedError, LogGapError) as unfit:
         for fault in str(unfit).splitlines():
             log.error("worker.cannot_start", reason=fault)  # noqa: TRY400 - the sentence says it all
         return EXIT_FAILED

@@ -17,12 +17,27 @@ from streams.deliver import deliver_of, make_deliver_app
 from streams.detect import detector_of, make_detect_app
 from streams.ingest import ingest_of, make_ingest_app
 from streams.learn import learner_of, make_learn_app
-from streams.metrics import METRICS, MetricName, RoleCollector, serving_metrics, table_rows
+from streams.metrics import METRICS, MetricName, RoleCollector, table_rows
+from streams.metrics_server import serving
+from streams.partition_status import PartitionStatus
 from streams.settings import SettingsError, load_settings
 
 README = Path(__file__).parents[2] / "README.md"
-UNITS = ("_total", "_seconds", "_records", "_offset", "_status", "_log_loss", "_auc")
+UNITS = ("_total", "_seconds", "_records", "_offset", "_partitions", "_ratio", "_ready", "_status", "_log_loss", "_auc")
 BY_CONSUMER = {"churn_position_offset", "churn_lag_records"}
+
+
+def restoring(partition: int) -> PartitionStatus:
+    """A quarter of its state is read."""
+    status = PartitionStatus("t.events", partition, phase="restoring")
+    status.progress.begin, status.progress.position, status.progress.end = 0, 100, 400
+    return status
+
+
+def refused(partition: int) -> PartitionStatus:
+    status = PartitionStatus("t.events", partition)
+    status.refuse("the record 'p/head' cannot be used")
+    return status
 
 
 def counted_apps() -> dict[Any, Any]:
@@ -41,6 +56,7 @@ def counted_apps() -> dict[Any, Any]:
     detect.transactions, detect.transaction_s = 4, 0.5
     detect.alerts["silent@1", "opened"], detect.alerts["silent@2", "opened"] = 3, 2
     detect.verdicts["silent@1", "saved"], detect.verdicts["silent@2", "saved"], detect.erasures = 1, 1, 3
+    detector_of(apps["detect"])._statuses.update({0: restoring(0), 1: refused(1)})
     deliver_of(apps["deliver"]).counters.dead_letters["bad_json"] = 1
     learner_of(apps["learn"]).model.learn(
         ExampleRecord(customer_id="ada", at_ms=0, horizon_ms=1, churned=True, names=["gap"], features=[1.0], active=True)
@@ -106,6 +122,9 @@ async def test_the_values_are_those_of_the_counters(scrape: str) -> None:
     assert found["churn_feed_mark_lag_seconds"] == {("churn_feed_mark_lag_seconds", "orders"): 2.0}
     assert found["churn_feed_status"]["churn_feed_status", "orders", "live"] == 1
     assert found["churn_feed_status"]["churn_feed_status", "orders", "dead"] == 0
+    assert found["churn_restore_progress_ratio"]["churn_restore_progress_ratio", "0"] == 0.25
+    assert found["churn_refused_partitions"] == {("churn_refused_partitions",): 1}
+    assert found["churn_ready"]["churn_ready", "detect"] == 0
 
 
 def test_the_table_and_the_type_of_names_are_one_list() -> None:
@@ -131,7 +150,7 @@ async def test_prometheus_finds_the_metrics_at_the_port_of_the_settings() -> Non
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    async with serving_metrics(load_settings(metrics_port=port), {}) as served:
+    async with serving(load_settings(metrics_port=port), {}) as served:
         url = f"http://127.0.0.1:{served}/metrics"
         text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10).read().decode())
 
@@ -139,7 +158,7 @@ async def test_prometheus_finds_the_metrics_at_the_port_of_the_settings() -> Non
 
 
 async def test_without_a_port_nothing_is_served() -> None:
-    async with serving_metrics(load_settings(), {}) as served:
+    async with serving(load_settings(), {}) as served:
         assert served == 0
 
 
@@ -149,5 +168,5 @@ async def test_a_port_that_is_taken_is_told_as_a_fault_of_the_settings() -> None
         taken.listen()
         settings = load_settings(metrics_port=taken.getsockname()[1])
         with pytest.raises(SettingsError, match="CHURN_METRICS_PORT"):
-            async with serving_metrics(settings, {}):
+            async with serving(settings, {}):
                 pass

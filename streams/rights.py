@@ -1,0 +1,109 @@
+"""What each role must be allowed at the broker, and what of it is missing; on a broker without access control, nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, get_args
+
+from kafka.admin import ACLOperation
+from kafka.errors import GroupAuthorizationFailedError, KafkaError
+
+from streams.settings import Role, Settings, Topic
+from streams.topics import TopicsError, admin_of
+
+READ: Final = ACLOperation.READ
+WRITE: Final = ACLOperation.WRITE
+DESCRIBE: Final = ACLOperation.DESCRIBE
+NEEDED: Final[Mapping[Role, Mapping[Topic, Sequence[ACLOperation]]]] = {
+    "ingest": {"control": (DESCRIBE,), "events": (WRITE,), "progress": (READ, WRITE), "deadletters": (WRITE,)},
+    "clock": {"progress": (READ,), "control": (READ,), "events": (READ, WRITE)},
+    "detect": {
+        "events": (READ,),
+        "state": (READ, WRITE),
+        "alerts": (WRITE,),
+        "shadow": (WRITE,),
+        "risk": (WRITE,),
+        "lifecycle": (WRITE,),
+        "examples": (WRITE,),
+        "erasures": (WRITE,),
+        "deadletters": (WRITE,),
+    },
+    "learn": {"examples": (READ,), "models": (READ, WRITE), "control": (WRITE,)},
+    "deliver": {"alerts": (READ,), "risk": (READ,), "lifecycle": (READ,), "deadletters": (WRITE,)},
+}
+"""Beside DESCRIBE_CONFIGS on each of our topics and DESCRIBE on the sources, since every worker checks them at its start;
+READ on the consumer group of the role; and for detect WRITE on the transactional ids."""
+
+_NO_RIGHT_AT_ALL: Final = 29
+
+
+def check_rights(settings: Settings, roles: Sequence[Role], sources: Sequence[str]) -> None:
+    """Check that the broker lets this worker do what its roles do.
+
+    Raises:
+        TopicsError: one line for each right that is missing: operation, topic or group, role.
+        kafka.errors.KafkaError: the broker does not answer.
+    """
+    if missing := missing_rights(settings, roles, sources):
+        raise TopicsError("\n".join(missing))
+
+
+def missing_rights(settings: Settings, roles: Sequence[Role], sources: Sequence[str] = ()) -> list[str]:
+    """The rights that the broker would refuse, one sentence each; a topic that does not exist is left out.
+
+    Raises:
+        kafka.errors.KafkaError: the broker does not answer.
+    """
+    needed = dict(_needed(settings, roles, sources))
+    with admin_of(settings) as admin:
+        topics = {topic["name"]: topic for topic in admin.describe_topics(sorted({name for name, _ in needed}))}
+        lacking = [
+            f"{operation.name} on the topic {name} is missing, which {' and '.join(sorted(needed_by))} must have"
+            for (name, operation), needed_by in needed.items()
+            if not _allows(topics.get(name), operation)
+        ]
+        return lacking + [
+            f"READ on the consumer group {group} is missing, which {role} must have"
+            for role in roles
+            if not _group_allows(admin, group := settings.group_id(role))
+        ]
+
+
+def _needed(
+    settings: Settings, roles: Sequence[Role], sources: Sequence[str]
+) -> Iterator[tuple[tuple[str, ACLOperation], list[Role]]]:
+    by_right: dict[tuple[str, ACLOperation], list[Role]] = {}
+    for role in roles:
+        rights = [(settings.topic(topic), operation) for topic, needed in NEEDED[role].items() for operation in needed]
+        rights += [(settings.topic(topic), ACLOperation.DESCRIBE_CONFIGS) for topic in get_args(Topic)]
+        rights += [(source, READ if role == "ingest" else DESCRIBE) for source in sources]
+        for right in rights:
+            by_right.setdefault(right, []).append(role)
+    yield from by_right.items()
+
+
+def _allows(topic: Mapping[str, Any] | None, operation: ACLOperation) -> bool:
+    """A topic without any right is told as that; one that does not exist is for another check to tell."""
+    if topic is not None and topic["error_code"] == _NO_RIGHT_AT_ALL:
+        return False
+    return topic is None or bool(topic["error_code"]) or _has(topic, operation)
+
+
+def _group_allows(admin: Any, group: str) -> bool:  # noqa: ANN401 - kafka-python has no types
+    try:
+        found = admin.describe_groups([group])[group]
+    except GroupAuthorizationFailedError:
+        return False
+    except KafkaError:  # a new cluster has no coordinators for a second; joining the group waits for that
+        return True
+    if found["error"]:
+        return GroupAuthorizationFailedError.__name__ not in found["error"]
+    return _has(found, READ)
+
+
+def _has(described: Mapping[str, Any], operation: ACLOperation) -> bool:
+    """Whether it is among the operations that the broker allows us; the development broker allows everything, untold.
+
+    >>> _has({"authorized_operations": ["READ", "DESCRIBE"]}, WRITE), _has({"authorized_operations": None}, WRITE)
+    (False, True)
+    """
+    allowed = described["authorized_operations"]
+    return allowed is None or operation.name in allowed
