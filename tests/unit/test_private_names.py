@@ -9,9 +9,11 @@ import inspect
 
 import aiokafka.producer.sender
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.producer.sender import Sender, SendProduceReqHandler
+from aiokafka.producer.transaction_manager import TransactionManager
 from faust.app.base import App
 from faust.tables import TableManager
 from faust.tables.recovery import Recovery
@@ -50,6 +52,7 @@ def test_the_release_is_the_one_that_was_read(distribution: str, version: str) -
         (SubscriptionState, "fetch_context"),
         (SubscriptionState, "reassignment_in_progress"),
         (aiokafka.producer.sender, "BACKOFF_OVERRIDE"),
+        (SendProduceReqHandler, "_can_retry"),
     ],
 )
 def test_a_name_is_where_it_was(owner: object, name: str) -> None:
@@ -74,6 +77,12 @@ def test_a_name_is_where_it_was(owner: object, name: str) -> None:
         (TableManager.on_start, "await self.sleep(1.0)"),
         (Topic.__aiter__, "self.app.topics.add("),
         (aiokafka.producer.sender, "return BACKOFF_OVERRIDE"),
+        (AIOKafkaProducer.__init__, "self._sender = Sender("),
+        (AIOKafkaProducer.__init__, "self._txn_manager = TransactionManager("),
+        (TransactionManager.error_transaction, "self._transaction_waiter.set_exception(exc)"),
+        (Sender._send_produce_req, "SendProduceReqHandler(self, batches)"),
+        (Sender._send_produce_req, "self._in_flight.remove(node_id)"),
+        (Sender._send_produce_req, "self._muted_partitions.remove(tp)"),
     ],
 )
 def test_an_attribute_is_made_where_it_was(owner: object, text: str) -> None:
