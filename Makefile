@@ -10,8 +10,11 @@ PYTHON ?= $(or $(firstword $(foreach name,python3 python3.11 python3.12 python3.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# What churnwatch is compared with, never in its own environment.
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.installed
 PYTHONS := 3.11 3.12 3.13
-COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 # A benchmark by its module; each appends what it found to tests/benchmarks/results.jsonl.
 BENCH := PYTHONPATH=tests $(BIN)/python -m benchmarks
 # The tests that are about a broker; --durations shows where the time goes.
@@ -84,9 +87,19 @@ bench-incidents: $(STAMP) ## which tickets of a real desk break their SLA, from 
 chaos: $(STAMP) ## faults under load on three brokers of Apache Kafka (Java, Maven), e.g. ARGS="--kills 20 --zombies 5"; ARGS=--help
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: $(STAMP) $(PEERS_STAMP) ## the same job on churnwatch, Kafka Streams, Quix Streams, Faust (Java, Maven; ARGS="--try quix" for settings)
+	@$(BENCH).peers.bench_peers $(ARGS)
+
+$(PEERS_STAMP): tests/benchmarks/peers/requirements.txt | $(STAMP)
+	@[ -x $(PEERS)/bin/python ] && $(PEERS)/bin/python -c '' 2>/dev/null || $(BIN)/python -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
+	@touch $@
+
 requirements: $(STAMP) ## pin anew what pyproject.toml asks for
-	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --all-extras --group dev --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements-dev.txt
+	$(COMPILE) tests/benchmarks/peers/requirements.in --output-file tests/benchmarks/peers/requirements.txt
 
 clean: ## remove what was made here
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

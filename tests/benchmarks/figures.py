@@ -44,6 +44,11 @@ def cost(title: str, aim: float | None = None) -> Figure:
     return Figure(title, "us/event", aim)
 
 
+def times(title: str, aim: float) -> Figure:
+    """How many times as many events per second as somebody else."""
+    return Figure(title, "times", aim, more_is_better=True)
+
+
 LATENESS_MS: Final = 2_000
 TICK_MS: Final = 5_000
 """Of the feed, and between two ticks, where it is measured how late timers are."""
@@ -67,6 +72,17 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "latency_cores": Figure("worker under this load", "cores"),
     "on_time_p50_ms": Figure("timer's due instant to alert, median", "ms"),
     "on_time_p99_ms": Figure("timer's due instant to alert, p99", "ms", LATENESS_MS + TICK_MS + 1_000),
+    "peers_churnwatch_per_s": rate("the peers' job, churnwatch"),
+    "peers_churnwatch_us": cost("the peers' job, churnwatch, CPU"),
+    "peers_kafka_streams_per_s": rate("the peers' job, Kafka Streams"),
+    "peers_kafka_streams_us": cost("the peers' job, Kafka Streams, CPU"),
+    "peers_kafka_streams_times": times("churnwatch against Kafka Streams", 2),
+    "peers_quix_per_s": rate("the peers' job, Quix Streams"),
+    "peers_quix_us": cost("the peers' job, Quix Streams, CPU"),
+    "peers_quix_times": times("churnwatch against Quix Streams", 2),
+    "peers_faust_per_s": rate("the peers' job, stock Faust"),
+    "peers_faust_us": cost("the peers' job, stock Faust, CPU"),
+    "peers_faust_times": times("churnwatch against stock Faust", 15),
 }
 
 
