@@ -31,6 +31,7 @@ class Agenda:
             self._kinds.setdefault(kind.feeds, []).append(kind)
         self._by_id = rules.by_id
         self._keys = {feeds: clock_key(feeds) for feeds in self._kinds}
+        self._by_key = {key: feeds for feeds, key in self._keys.items()}
         self._by_type = rules.by_type
 
     @property
@@ -86,6 +87,6 @@ class Agenda:
 
     def restore(self, timers: Timers, customer_id: str, wakes: Mapping[int, int]) -> None:
         """Set the wake-ups that a customer's state names."""
-        for feeds, key in self._keys.items():
-            if (due_ms := wakes.get(key)) is not None:
+        for key, due_ms in wakes.items():
+            if (feeds := self._by_key.get(key)) is not None:
                 timers.arm(customer_id, feeds, due_ms)

@@ -1,64 +1,69 @@
-"""The customers of a partition: structs while somebody looks at them, else bytes.
+"""The customers of a partition: all of them as bytes, and those that were looked at lately as structs too.
 
-Most customers of most partitions are idle, so they are kept small: what is alike in all of them is written down once.
+Most customers of most partitions are idle, so they are kept small. The bytes are those of the state topic, made when
+changes are taken; so it costs nothing to put somebody to rest.
 """
 
 import sys
-import zlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final
 
-import msgspec
-
+from detectors.customer_record import PREFIX, CustomerCodec, customer_key, wakes_in
 from detectors.state import Customer, Wakes
+from detectors.state_error import StateError
+from detectors.state_frame import check
 
-PREFIX: Final = b"c/"
-MAX_BUSY: Final = 20_000
-"""Above this, those that were looked at first are put to rest once their changes were taken."""
-_AT_A_TIME: Final = 500
-"""Of the customers that were loaded, how many are put to rest each time that changes are taken: a restore is quick, and
-what it loaded is small some minutes later."""
-_PATTERN_SIZE: Final = 4096
-_WINDOW_BITS: Final = 12
-"""The window of the compression: as large as a pattern; a larger one would only cost time."""
+MAX_BUSY: Final = 10_000
+"""How many may be structs, some 8 kB each; above it, those that have not changed for longest are put to rest."""
 
 _NOTHING: Final[Mapping[int, int]] = {}
-_decoder: Final = msgspec.msgpack.Decoder(Customer)
-_wakes_decoder: Final = msgspec.msgpack.Decoder(Wakes)
-_encoder: Final = msgspec.msgpack.Encoder()
 
 
 class Customers:
     """All customers of one partition, by id."""
 
     def __init__(self) -> None:
-        self._busy: dict[str, Customer] = {}
-        self._idle: dict[str, bytes] = {}
-        self._loaded: dict[str, bytes] = {}  # as they stand in the state topic, and nobody has looked yet
+        self._packed: dict[str, bytes] = {}  # as they were loaded, or last taken; of a new customer nothing yet
+        self._busy: dict[str, Customer] = {}  # who has not changed for longest comes first
         self._changed: dict[str, None] = {}  # in the order of their first change: a set has no order to rely on
-        self._patterns: list[bytes] = []
-        self._rested = 0
+        self._codec = CustomerCodec()
 
-    def load(self, customer_id: str, value: bytes | None) -> None:
-        """Take in a state record; None is a tombstone."""
+    def load(self, key: bytes, value: bytes | None) -> None:
+        """Take in a state record; None is a tombstone.
+
+        Raises:
+            StateError: it is damaged, or of a newer release.
+        """
+        if value is not None:
+            check(key, value)
+        try:
+            customer_id = sys.intern(key[len(PREFIX) :].decode())  # one text, wherever it stands
+        except UnicodeDecodeError as error:
+            raise StateError(key, f"has a key that is not UTF-8: {error}") from error
         if value is None:
-            self._loaded.pop(customer_id, None)
+            self._packed.pop(customer_id, None)
         else:
-            self._loaded[customer_id] = value
+            self._packed[customer_id] = value
 
     def wakes(self) -> Iterator[tuple[str, Wakes]]:
-        """What a restore needs of each customer that was loaded, without decoding the rest."""
-        for customer_id, value in self._loaded.items():
-            yield customer_id, _wakes_decoder.decode(value)
+        """What a restore needs of each customer that was loaded, without decoding the rest.
+
+        Raises:
+            StateError: somebody's cannot be read.
+        """
+        for customer_id, value in self._packed.items():
+            yield customer_id, wakes_in(customer_id, value)
 
     def find(self, customer_id: str) -> Customer | None:
-        """The customer, to look at only."""
+        """The customer, to look at only.
+
+        Raises:
+            StateError: the record of the customer cannot be read.
+        """
         known = self._busy.get(customer_id)
-        if known is None and (value := self._bytes_of(customer_id)) is not None:
-            known = _decoder.decode(value)
-            known.id = sys.intern(customer_id)  # one text, wherever it stands
-            self._forget_bytes(customer_id)
+        if known is None and (value := self._packed.get(customer_id)) is not None:
+            known = self._codec.unpack(sys.intern(customer_id), value)
             self._busy[known.id] = known
         return known
 
@@ -67,6 +72,7 @@ class Customers:
 
         Raises:
             KeyError: not known, and no `first_ms`.
+            StateError: the record of the customer cannot be read.
         """
         known = self.find(customer_id)
         if known is None:
@@ -79,56 +85,45 @@ class Customers:
 
     def drop(self, customer_id: str) -> None:
         """Forget a customer."""
-        self._forget_bytes(customer_id)
+        self._packed.pop(customer_id, None)
         self._busy.pop(customer_id, None)
         self._changed[customer_id] = None
 
     def ids(self) -> list[str]:
         """All customers, sorted."""
-        return sorted(self._idle.keys() | self._busy.keys() | self._loaded.keys())
+        return sorted(self._packed.keys() | self._busy.keys())
 
     def wakes_of(self, customer_id: str) -> Mapping[int, int]:
         """The wake-ups of a customer, none if there is no such customer."""
         known = self._busy.get(customer_id)
         if known is not None:
             return known.wakes
-        value = self._bytes_of(customer_id)
-        return _NOTHING if value is None else _wakes_decoder.decode(value).wakes
+        value = self._packed.get(customer_id)
+        return _NOTHING if value is None else wakes_in(customer_id, value).wakes
+
+    def make_room(self) -> None:
+        """Put customers to rest while one record changes many; to be called where nobody holds on to a customer."""
+        if len(self._busy) > 2 * MAX_BUSY:
+            for known in self._least_busy():
+                if known.id in self._changed:
+                    self._pack(known)
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """The records of all customers that changed since the last call."""
         changes: list[tuple[bytes, bytes | None]] = []
         for customer_id in self._changed:
-            known = self._busy.get(customer_id)
-            changes.append((PREFIX + customer_id.encode(), None if known is None else _encoder.encode(known)))
+            known = self._busy.pop(customer_id, None)
+            if known is not None:
+                self._busy[customer_id] = known
+                self._pack(known)
+            changes.append((customer_key(customer_id), self._packed.get(customer_id)))
         self._changed.clear()
-        for customer_id in list(islice(self._busy, max(0, len(self._busy) - MAX_BUSY))):
-            self._rest(customer_id, _encoder.encode(self._busy.pop(customer_id)))
-        for _ in range(min(_AT_A_TIME, len(self._loaded))):
-            self._rest(*self._loaded.popitem())
+        self._least_busy()
         return changes
 
-    def _bytes_of(self, customer_id: str) -> bytes | None:
-        packed = self._idle.get(customer_id)
-        return self._loaded.get(customer_id) if packed is None else self._unpacked(packed)
+    def _least_busy(self) -> list[Customer]:
+        """Those above the limit, who are structs no more."""
+        return [self._busy.pop(name) for name in list(islice(self._busy, max(0, len(self._busy) - MAX_BUSY)))]
 
-    def _forget_bytes(self, customer_id: str) -> None:
-        self._idle.pop(customer_id, None)
-        self._loaded.pop(customer_id, None)
-
-    def _rest(self, customer_id: str, value: bytes) -> None:
-        """Keep a customer as bytes: the number of a pattern, and what is not in common with it.
-
-        A pattern is some customers in a row. As customers come to be known better, so do the patterns: there is another
-        one at every tenfold number of rests, and those who wake are put to rest by the latest.
-        """
-        self._rested += 1
-        if self._rested >= 10 ** len(self._patterns):
-            self._patterns.append((b"".join(self._patterns[-1:]) + value)[-_PATTERN_SIZE:])
-        number = len(self._patterns) - 1
-        packer = zlib.compressobj(1, wbits=-_WINDOW_BITS, memLevel=5, zdict=self._patterns[number])
-        self._idle[sys.intern(customer_id)] = bytes([number]) + packer.compress(value) + packer.flush()
-
-    def _unpacked(self, packed: bytes) -> bytes:
-        unpacker = zlib.decompressobj(wbits=-_WINDOW_BITS, zdict=self._patterns[packed[0]])
-        return unpacker.decompress(packed[1:])
+    def _pack(self, customer: Customer) -> None:
+        self._packed[customer.id] = self._codec.pack(customer)

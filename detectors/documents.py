@@ -2,9 +2,12 @@
 
 from typing import Final
 
+from detectors.state_error import StateError
+from detectors.state_frame import opened, sealed
 from schemas.calendars import CalendarDocument
 from schemas.codec import decode_record, encode
 from schemas.control import CalendarPublished, ModelPublished, RulesPublished
+from schemas.errors import ContractError
 
 PREFIX: Final = b"p/document/"
 RULES: Final = "rules"
@@ -20,10 +23,19 @@ class Documents:
         self._changed: dict[str, None] = {}
 
     def load(self, key: bytes, value: bytes) -> None:
-        """Take in a state record."""
-        record = decode_record(value)
-        if isinstance(record, RulesPublished | CalendarPublished | ModelPublished):
-            self._held[key.removeprefix(PREFIX).decode()] = record
+        """Take in a state record.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        content = opened(key, value)
+        try:
+            record = decode_record(content)
+        except ContractError as error:
+            raise StateError(key, f"cannot be read: {error.message}") from error
+        if not isinstance(record, RulesPublished | CalendarPublished | ModelPublished) or key != _key(_name(record)):
+            raise StateError(key, f"holds a record of the type {record.type!r} instead of its document")
+        self._held[_name(record)] = record
 
     def is_news(self, document: Document) -> bool:
         """Whether its revision is above the one held: documents are sent again whenever the clock restarts."""
@@ -61,11 +73,16 @@ class Documents:
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """State records of the documents that changed since the last call."""
-        changes: list[tuple[bytes, bytes | None]] = [
-            (PREFIX + name.encode(), encode(self._held[name])) for name in self._changed
-        ]
+        changes: list[tuple[bytes, bytes | None]] = []
+        for name in self._changed:
+            key = _key(name)
+            changes.append((key, sealed(key, encode(self._held[name]))))
         self._changed.clear()
         return changes
+
+
+def _key(name: str) -> bytes:
+    return PREFIX + name.encode()
 
 
 def _name(document: Document) -> str:

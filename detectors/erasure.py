@@ -8,6 +8,8 @@ from hashlib import blake2b
 from typing import Final
 
 from detectors.identity import NAMESPACE
+from detectors.state_error import StateError
+from detectors.state_frame import opened, sealed
 
 PREFIX: Final = b"e/"
 
@@ -20,8 +22,16 @@ class Erased:
         self._changed: dict[str, None] = {}
 
     def load(self, key: bytes, value: bytes) -> None:
-        """Take in a state record."""
-        self._until_ms[key.removeprefix(PREFIX).decode()] = int(value)
+        """Take in a state record.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        content = opened(key, value)
+        try:
+            self._until_ms[key.removeprefix(PREFIX).decode()] = int(content)
+        except ValueError as error:  # also what is no UTF-8
+            raise StateError(key, f"cannot be read: {error}") from error
 
     def add(self, customer_hash: str, at_ms: int) -> bool:
         """Events up to an instant are not wanted any more; False if that is known."""
@@ -40,9 +50,10 @@ class Erased:
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """State records since the last call."""
-        changes: list[tuple[bytes, bytes | None]] = [
-            (PREFIX + known.encode(), str(self._until_ms[known]).encode()) for known in self._changed
-        ]
+        changes: list[tuple[bytes, bytes | None]] = []
+        for known in self._changed:
+            key = PREFIX + known.encode()
+            changes.append((key, sealed(key, str(self._until_ms[known]).encode())))
         self._changed.clear()
         return changes
 

@@ -94,8 +94,9 @@ class InForce:
     # -- time
 
     def run_timers(self, decisions: Decisions) -> None:
-        """Decide whatever the clocks have reached, the earliest first."""
+        """Decide whatever the clocks have reached, the earliest first. Whoever calls this is done with their customer."""
         while (due := self._state.timers.pop_due(self._state.marks.now_ms)) is not None:
+            self._state.customers.make_room()
             self._due(*due, decisions)
 
     def look(self, decisions: Decisions) -> None:
@@ -104,6 +105,7 @@ class InForce:
         if now_ms is None:
             return
         for customer_id in self._state.looks.take(now_ms):
+            self._state.customers.make_room()
             known = self._state.customers.find(customer_id)
             if known is not None and known.look_ms is not None and known.look_ms < now_ms:
                 self._look_at(self._state.customers.change(customer_id), now_ms, decisions)
@@ -165,6 +167,7 @@ class InForce:
         keys = frozenset(kind.state_key for kind in rules.kinds)
         state.timers.clear()
         for customer_id in state.customers.ids():
+            state.customers.make_room()
             customer = state.customers.change(customer_id)
             for kind in dropped:
                 self._telling.expire(customer, kind, state.marks.now_ms(kind.feeds) or 0, GONE)

@@ -130,6 +130,10 @@ class EngineRun:
         assert found is not None
         return found
 
+    def size(self, customer_id: str = "ann") -> int:
+        """How many bytes a customer has before they are compressed."""
+        return len(msgspec.msgpack.encode(self.customer(customer_id)))
+
     def restored(self) -> "EngineRun":
         """The same engine after a crash: a new one, made of the state records alone."""
         changes = dict(self.engine.take_changes() or [self.engine.head_change()])

@@ -19,6 +19,7 @@ from benchmarks.mix import BEGINS_MS, FIXED, RULES, history, model
 
 from detectors import customers as customer_records
 from detectors import pending as pending_examples
+from detectors.customer_record import PREFIX
 from detectors.engine import PartitionEngine
 from schemas.codec import decode_line, encode
 from schemas.control import RulesPublished, Tick
@@ -69,7 +70,7 @@ def tell_memory() -> None:
     lines = [encode(event) for event in history(IDLE_CUSTOMERS * EVENTS_OF_IDLE, IDLE_CUSTOMERS)]
     sizes: dict[str, int] = {}
     tick_ms = BEGINS_MS
-    tracemalloc.start()
+    tracemalloc.start(2)  # a frame, and who called it: what seals a record does so for all kinds of them
     for line in lines:
         record = decode_line(line)
         while record.at_ms >= tick_ms:
@@ -78,22 +79,26 @@ def tell_memory() -> None:
         engine.apply(next(offsets), record)
     sizes |= _ticked(engine, next(offsets), tick_ms + DAY_MS)
     gc.collect()
-    held = tracemalloc.take_snapshot().statistics("filename")
+    held = tracemalloc.take_snapshot().statistics("traceback")
     tracemalloc.stop()
     apart = {__file__, pending_examples.__file__}
-    known = [(one.traceback[0].filename, one.size / len(sizes)) for one in held]
-    mine = [(file, size) for file, size in known if file.startswith(str(ROOT)) and file not in apart]
-    say(f"{sum(size for _, size in mine):.0f} bytes per idle customer; {sum(sizes.values()) / len(sizes):.0f} in churn.state")
-    for file, size in mine:
-        if size >= 1:
-            say(f"  {size:6.0f}  {Path(file).relative_to(ROOT)}")
+    mine: Counter[str] = Counter()
+    for one in held:
+        files = [frame.filename for frame in one.traceback]
+        if files[-1].startswith(str(ROOT)) and not apart.intersection(files):
+            mine[files[-1]] += one.size
+    customers = len(sizes)
+    say(f"{mine.total() / customers:.0f} bytes per idle customer; {sum(sizes.values()) / customers:.0f} in churn.state")
+    for file, size in mine.most_common():
+        if size >= customers:
+            say(f"  {size / customers:6.0f}  {Path(file).relative_to(ROOT)}")
 
 
 def _ticked(engine: PartitionEngine, offset: int, at_ms: int) -> dict[str, int]:
     """The size of every customer that changed."""
     engine.apply(offset, Tick(at_ms=at_ms))
     changes = engine.take_changes()
-    return {key.decode(): len(value or b"") for key, value in changes if key.startswith(customer_records.PREFIX)}
+    return {key.decode(): len(value or b"") for key, value in changes if key.startswith(PREFIX)}
 
 
 def say(text: str) -> None:

@@ -1,9 +1,11 @@
 """Customers of a partition: structs while somebody looks, small bytes otherwise, the same customers all the time."""
 
 import pytest
+from engine_run import EngineRun, absence, order, rule_set, tick
 
 from detectors import customers as customers_module
-from detectors.customers import PREFIX, Customers
+from detectors.customer_record import PREFIX
+from detectors.customers import Customers
 from detectors.occurrence import Occurrence
 
 
@@ -21,12 +23,26 @@ def with_orders(*names: str) -> Customers:
     return customers
 
 
+def loaded(customers: Customers) -> Customers:
+    """Others, made of the records of these."""
+    found = Customers()
+    for key, value in customers.take_changes():
+        found.load(key, value)
+    return found
+
+
+def structs(customers: Customers) -> int:
+    """How many are structs now."""
+    return len(customers._busy)
+
+
 def test_whoever_was_put_to_rest_is_the_same_when_looked_at_again() -> None:
     customers = with_orders("ann", "bob", "cid", "dan", "eve")
     before = {name: customers.find(name) for name in customers.ids()}
 
     customers.take_changes()
 
+    assert structs(customers) == 2
     assert {name: customers.find(name) for name in customers.ids()} == before
 
 
@@ -45,27 +61,52 @@ def test_what_is_taken_is_what_has_changed_since_in_the_order_of_the_first_chang
 
 def test_customers_that_were_loaded_are_those_that_were_taken() -> None:
     customers = with_orders("ann", "bob", "cid")
-    restored = Customers()
-    for key, value in customers.take_changes():
-        restored.load(key.removeprefix(PREFIX).decode(), value)
+    restored = loaded(customers)
 
     assert restored.ids() == ["ann", "bob", "cid"]
     assert {name: known.wakes for name, known in restored.wakes()} == {"ann": {7: 1000}, "bob": {7: 1001}, "cid": {7: 1002}}
     assert [restored.find(name) for name in restored.ids()] == [customers.find(name) for name in customers.ids()]
+    assert restored.take_changes() == []
 
 
-def test_whoever_was_loaded_is_put_to_rest_bit_by_bit_and_is_found_all_the_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(customers_module, "_AT_A_TIME", 1)
-    customers = with_orders("ann", "bob", "cid", "dan")
-    restored = Customers()
-    for key, value in customers.take_changes():
-        restored.load(key.removeprefix(PREFIX).decode(), value)
+def test_whoever_changed_last_stays_a_struct() -> None:
+    customers = with_orders("ann", "bob", "cid")
+    customers.take_changes()
+    held = {name: customers.find(name) for name in ("bob", "cid")}
 
-    for _ in range(5):
-        assert restored.take_changes() == []
-        assert restored.ids() == ["ann", "bob", "cid", "dan"]
-        assert [restored.wakes_of(name)[7] for name in restored.ids()] == [1000, 1001, 1002, 1003]
-    assert [restored.find(name) for name in restored.ids()] == [customers.find(name) for name in customers.ids()]
+    customers.change("bob")
+    customers.find("ann")
+    customers.take_changes()
+
+    assert customers.find("bob") is held["bob"]
+    assert customers.find("cid") is not held["cid"]
+
+
+def test_room_is_made_while_many_change_and_nothing_of_it_is_lost() -> None:
+    customers = with_orders("ann", "bob", "cid", "dan", "eve", "fay")
+    customers.make_room()
+    assert structs(customers) == 2
+
+    customers.change("ann").tier = "vip"
+
+    restored = loaded(customers)
+    assert restored.ids() == ["ann", "bob", "cid", "dan", "eve", "fay"]
+    assert [(restored.change(name).tier, restored.wakes_of(name)[7]) for name in ("ann", "bob", "fay")] == [
+        ("vip", 1000),
+        (None, 1001),
+        (None, 1005),
+    ]
+
+
+def test_a_rule_set_that_changes_everybody_keeps_few_of_them_as_structs() -> None:
+    customers = [order(day, customer=f"c{day}") for day in range(20)]
+    run = EngineRun(rule_set(absence(90))).feed(*customers)
+    run.engine.take_changes()
+
+    run.publish(rule_set(absence(30), version="2"), revision=2).feed(tick(70))
+
+    assert structs(run.engine._state.customers) <= 2 * 2 + 1
+    assert sorted(alert.customer_id or "" for alert in run.alerts) == sorted(f"c{day}" for day in range(20))
 
 
 def test_the_wake_ups_of_a_customer_are_known_at_rest_too_and_of_nobody_there_are_none() -> None:
@@ -76,11 +117,8 @@ def test_the_wake_ups_of_a_customer_are_known_at_rest_too_and_of_nobody_there_ar
 
 
 def test_a_tombstone_forgets_a_customer_while_loading_and_so_does_dropping() -> None:
-    customers = with_orders("ann", "bob", "cid")
-    restored = Customers()
-    for key, value in customers.take_changes():
-        restored.load(key.removeprefix(PREFIX).decode(), value)
-    restored.load("bob", None)
+    restored = loaded(with_orders("ann", "bob", "cid"))
+    restored.load(PREFIX + b"bob", None)
     restored.drop("cid")
 
     assert restored.ids() == ["ann"]
