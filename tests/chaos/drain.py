@@ -91,13 +91,14 @@ async def _is_read(settings: Settings, role: Role, tps: Sequence[TopicPartition]
 
 
 async def _read_all(settings: Settings) -> Found:
-    rows: dict[tuple[str, int], list[Kept]] = {}
+    found = Found({})
     async with reader(settings) as consumer:
         for topic in _READ:
             for tp in _partitions(settings, topic):
                 records = await read_to_end(consumer, tp)
-                rows[tp.topic, tp.partition] = [Kept(record.key, record.value) for record in records]
-    return Found(rows)
+                found.rows[tp.topic, tp.partition] = [Kept(record.key, record.value) for record in records]
+                found.offsets[tp.topic, tp.partition] = [record.offset for record in records]
+    return found
 
 
 def _partitions(settings: Settings, topic: Topic) -> list[TopicPartition]:

@@ -1,7 +1,6 @@
 """What must be: one engine reads each partition of the log in one piece, and no broker is asked for anything else."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,7 +9,6 @@ from chaos.comparison import Kept, Verdict, by_content, by_sequence, compare_log
 from chaos.load import Position, Sent
 
 from detectors.engine import PartitionEngine
-from sinks.profiles import OPEN_ALERTS, Change, Removal, change_of
 from streams.decision_rows import decision_rows
 from streams.routing import log_partition
 from streams.settings import Settings, Topic
@@ -35,6 +33,7 @@ class Found:
     """What the topics hold, as a reader of committed records sees it: by topic and partition, in order."""
 
     rows: dict[tuple[str, int], list[Kept]]
+    offsets: dict[tuple[str, int], list[int]] = field(default_factory=dict)
 
     def of(self, settings: Settings, topic: Topic, partition: int = 0) -> list[Kept]:
         """The records of a partition."""
@@ -93,6 +92,19 @@ def verdicts_on_detect(settings: Settings, expected: Sequence[Expected], found: 
     return verdicts
 
 
+def log_gaps(settings: Settings, found: Found) -> Verdict:
+    """The log has every offset from 0 on: the oracle counts them, and detect checks each."""
+    all_offsets = [found.offsets.get((settings.topic("events"), number), []) for number in range(settings.partitions)]
+    missing = [
+        (number, next(iter(set(range(offsets[-1] + 1)) - set(offsets))))
+        for number, offsets in enumerate(all_offsets)
+        if offsets != list(range(len(offsets)))
+    ]
+    return Verdict(
+        "offsets of the log", sum(map(len, all_offsets)), len(missing), example=f"lost {missing[0]}" if missing else ""
+    )
+
+
 def verdicts_on_ingest(settings: Settings, sent: Sent, found: Found) -> list[Verdict]:
     """Every acknowledged source record is in the log, and not behind a later one of its source partition.
 
@@ -119,55 +131,9 @@ def verdicts_on_ingest(settings: Settings, sent: Sent, found: Found) -> list[Ver
     ]
 
 
-def profiles_of(records: Iterable[object]) -> dict[str, dict[str, str]]:
-    """The profiles that decisions lead to, by customer, each customer's in order."""
-    profiles: dict[str, dict[str, str]] = {}
-    for record in records:
-        change = change_of(record)  # type: ignore[arg-type]  # a decision
-        if change is None:
-            continue
-        profile = profiles.setdefault(change.customer_id, {})
-        if isinstance(change, Removal):
-            _remove(profile, change)
-        elif int(profile.get(change.sequence_field, 0)) < change.sequence:
-            _apply(profile, change)
-    return {customer: profile for customer, profile in profiles.items() if profile}
-
-
-def compare_profiles(expected: Mapping[str, dict[str, str]], found: Mapping[str, dict[str, str]]) -> Verdict:
-    """What Redis holds of each customer."""
-    return compare_maps(
-        "profiles",
-        *(
-            {key.encode(): json.dumps(value, sort_keys=True).encode() for key, value in some.items()}
-            for some in (expected, found)
-        ),
-    )
-
-
 def _keep(state: dict[bytes, bytes], changes: Iterable[tuple[bytes, bytes | None]]) -> None:
     for key, value in changes:
         if value is None:
             state.pop(key, None)
         else:
             state[key] = value
-
-
-def _apply(profile: dict[str, str], change: Change) -> None:
-    for name in change.removed:
-        profile.pop(name, None)
-    profile.update(change.fields)
-    profile[change.sequence_field] = str(change.sequence)
-    if change.counts:
-        profile[OPEN_ALERTS] = str(sum(name.startswith("alert:") for name in profile))
-
-
-def _remove(profile: dict[str, str], removal: Removal) -> None:
-    if removal.alert is None:
-        profile.clear()
-        return
-    for name in removal.alert:
-        profile.pop(name, None)
-    profile[OPEN_ALERTS] = str(sum(name.startswith("alert:") for name in profile))
-    if set(profile) <= {OPEN_ALERTS} and profile[OPEN_ALERTS] == "0":
-        profile.clear()

@@ -9,21 +9,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from chaos.cluster import running_cluster, running_valkey
 from chaos.comparison import Verdict
 from chaos.drain import drain
 from chaos.faults import RULES, Scene
+from chaos.learning import verdict_on_models
 from chaos.load import Load, reviewed_soon
-from chaos.oracle import Expected, Found, compare_profiles, expected_of, profiles_of, verdicts_on_detect, verdicts_on_ingest
+from chaos.oracle import Expected, Found, expected_of, log_gaps, verdicts_on_detect, verdicts_on_ingest
 from chaos.plan import Step
+from chaos.profiles import verdict_on_profiles
 from chaos.report import Report, stalls_of
 from chaos.watch import Watch
 from chaos.workers import Workers
-from redis import Redis
 
-from schemas.codec import decode_decision
 from streams.rules_command import publish
 from streams.settings import Settings, load_settings
 from streams.topics import ensure_topics
@@ -84,9 +84,11 @@ async def run(plan: Sequence[Step], options: Options) -> Report:
         _say("the oracle reads")
         expected = await asyncio.to_thread(_expected, settings, found)
         verdicts = [
+            log_gaps(settings, found),
             *verdicts_on_ingest(settings, load.sent, found),
             *verdicts_on_detect(settings, expected, found),
-            _verdict_on_profiles(settings, valkey.url, found),
+            verdict_on_models(settings, found),
+            verdict_on_profiles(settings, valkey.url, found),
         ]
         return _report(time.monotonic() - began_s, scene, watch, load, found, verdicts)
 
@@ -129,28 +131,6 @@ def _expected(settings: Settings, found: Found) -> list[Expected]:
         expected_of(settings, partition, [row.value for row in found.of(settings, "events", partition)])
         for partition in range(settings.partitions)
     ]
-
-
-def _verdict_on_profiles(settings: Settings, url: str, found: Found) -> Verdict:
-    """Whoever was erased is left out: an erasure comes by two topics, and a record between them may be told or not."""
-    erased: set[str] = set()
-    decisions = []
-    for partition in range(settings.partitions):
-        for topic in ("alerts", "risk", "lifecycle"):
-            for row in found.of(settings, topic, partition):
-                if row.value is not None:
-                    decisions.append(decode_decision(row.value))
-                elif topic == "risk":
-                    erased.add((row.key or b"").decode())
-    redis: Redis = Redis.from_url(url, decode_responses=True)
-    with contextlib.closing(redis):
-        keys: list[str] = list(redis.scan_iter("churn:profile:*"))
-        held: dict[str, Any] = {key.removeprefix("churn:profile:"): redis.hgetall(key) for key in keys}
-    wanted = profiles_of(decisions)
-    for name in erased:
-        wanted.pop(name, None)
-        held.pop(name, None)
-    return compare_profiles(wanted, held)
 
 
 def _report(seconds: float, scene: Scene, watch: Watch, load: Load, found: Found, verdicts: list[Verdict]) -> Report:

@@ -6,8 +6,10 @@ from functools import cache
 import msgspec
 import pytest
 from chaos.comparison import Kept, Verdict, compare_logs, compare_maps, each_once
+from chaos.learning import expected_models, verdict_on_models
 from chaos.load import Sent
-from chaos.oracle import Expected, Found, compare_profiles, expected_of, profiles_of, verdicts_on_detect, verdicts_on_ingest
+from chaos.oracle import Expected, Found, expected_of, log_gaps, verdicts_on_detect, verdicts_on_ingest
+from chaos.profiles import compare_profiles, profiles_of
 from engine_run import absence, order, rule_set, tick
 
 from schemas.codec import Record, decode_decision, encode
@@ -19,6 +21,7 @@ from schemas.rules import Churn
 from streams.settings import Topic, load_settings
 
 SETTINGS = load_settings(prefix="t.", partitions=1)
+LEARNER = load_settings(prefix="t.", partitions=1, learn_snapshot_examples=2, learn_min_examples=1, learn_min_rarer_examples=1)
 RULES = rule_set(absence(30), absence(20, id="quiet", mode="shadow"), churn=Churn(horizon="P10D"))
 
 
@@ -151,8 +154,7 @@ def test_a_record_that_nobody_can_read_must_become_a_dead_letter() -> None:
 
 
 def profiles() -> dict[str, dict[str, str]]:
-    alerts = expected().rows[SETTINGS.topic("alerts")]
-    return profiles_of(decode_decision(row.value) for row in alerts if row.value is not None)
+    return profiles_of(SETTINGS, Found(found_as_expected()))
 
 
 def forget(held: dict[str, dict[str, str]]) -> None:
@@ -176,3 +178,35 @@ def test_profiles_that_differ_are_found(harm: Callable[[dict[str, dict[str, str]
 
     verdict = compare_profiles(profiles(), held)
     assert (verdict.lost, verdict.wrong) == (lost, wrong)
+
+
+# -- the learner
+
+
+def learned(*, twice: bool = False) -> Found:
+    rows = found_as_expected()
+    examples = rows["t.examples", 0]
+    found = Found(rows, {("t.examples", 0): list(range(0, 2 * len(examples), 2))})  # what ends a transaction takes an offset
+    rows["t.models", 0] = expected_models(LEARNER, found) * (2 if twice else 1)
+    return found
+
+
+def test_a_training_state_may_be_written_again() -> None:
+    assert len(learned().of(LEARNER, "models")) > 1
+    assert verdict_on_models(LEARNER, learned()).is_right
+    assert verdict_on_models(LEARNER, learned(twice=True)).is_right
+
+
+def test_a_training_state_that_differs_or_is_missing_is_found() -> None:
+    found = learned()
+    states = found.rows["t.models", 0]
+    states[-1] = Kept(states[-1].key, (states[-1].value or b"").replace(b":", b": ", 1))
+    assert not verdict_on_models(LEARNER, found).is_right
+
+    del states[-1]
+    assert verdict_on_models(LEARNER, found).lost == 1
+
+
+def test_the_log_must_be_whole() -> None:
+    assert log_gaps(SETTINGS, Found({}, {("t.events", 0): [0, 1, 2]})).is_right
+    assert log_gaps(SETTINGS, Found({}, {("t.events", 0): [0, 2]})).lost == 1
