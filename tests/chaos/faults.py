@@ -52,6 +52,8 @@ class Scene:
     faults: list[Fault] = field(default_factory=list)
     gave_up: int = 0
     """Brokers that ended by themselves on a full disk."""
+    ended_ms: int = 0
+    """When the last fault and the time after it were over."""
     _published: int = 1
 
     def start_workers(self) -> None:

@@ -16,6 +16,8 @@ from streams.settings import Settings, Topic
 BY_PARTITION: Final[tuple[Topic, ...]] = ("alerts", "shadow", "risk", "lifecycle")
 """Written to the customer's partition; the other decisions share the one partition of their topic."""
 
+_WRITTEN_EVERY: Final = 1_000
+
 
 @dataclass
 class Expected:
@@ -48,8 +50,9 @@ def expected_of(settings: Settings, partition: int, log: Sequence[bytes | None])
         decided = engine.apply_bytes(offset, value)
         for place, rows in decision_rows(settings, partition, [decided]).items():
             expected.rows.setdefault(place.topic, []).extend(Kept(row.key, row.value) for row in rows)
-        _keep(expected.state, engine.take_changes())
-    _keep(expected.state, [engine.head_change()])
+        if offset % _WRITTEN_EVERY == 0:  # where batches end must not matter
+            _keep(expected.state, engine.take_changes())
+    _keep(expected.state, [*engine.take_changes(), engine.head_change()])
     expected.position = engine.position
     return expected
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from chaos.comparison import Verdict
 from chaos.faults import Fault
-from chaos.plan import KINDS, Kind
 from chaos.watch import Watch
 from chaos.workers import Exit, Workers
 
+EXIT_WITHIN_S: Final = 5.0
 _OF_ONE_WORKER: Final = frozenset({"kill", "zombie"})
 _NOT_OF_DETECT: Final = frozenset({"redis gone"})
 _BEFORE_MS: Final = 300
@@ -49,6 +49,8 @@ class Report:
     gave_up: int
     ended: dict[str, int]
     """Workers that ended without being asked to, by name."""
+    reasons: dict[str, int]
+    """What they said of it."""
     seeks_back: int
     lost_partitions: int
     take_overs: int
@@ -60,6 +62,11 @@ class Report:
     def is_right(self) -> bool:
         """Whether nothing was lost, wrong or twice."""
         return all(verdict.is_right for verdict in self.verdicts)
+
+    @property
+    def ends_well(self) -> bool:
+        """Whether every worker that was asked to end did so in time, and called it success."""
+        return all(one.status == 0 and one.seconds <= EXIT_WITHIN_S for one in self.exits)
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -76,6 +83,7 @@ class Report:
             f"log {self.log_records:,}, alerts {self.alert_records:,}, examples {self.examples}, models {self.models} records",
             f"faults: {faults}; {self.spared} had nobody to be done to; brokers that gave up on a full disk: {self.gave_up}",
             f"workers that ended by themselves: {ended}",
+            *(f"  {count} x {reason}" for reason, count in self.reasons.items()),
             f"partitions taken over {self.take_overs}, lost {self.lost_partitions}, seeks back {self.seeks_back}",
         ]
 
@@ -94,11 +102,9 @@ class Report:
         times = [one.seconds for one in self.exits]
         if not times:
             return []
-        bad = [one for one in self.exits if one.status]
-        return [
-            "",
-            f"SIGTERM to exit: {len(times)} times, median {median(times):.1f} s, max {max(times):.1f} s; failed: {len(bad)}",
-        ]
+        failed, late = sum(one.status != 0 for one in self.exits), sum(one.seconds > EXIT_WITHIN_S for one in self.exits)
+        told = f"median {median(times):.1f} s, max {max(times):.1f} s; over {EXIT_WITHIN_S:g} s: {late}, failed: {failed}"
+        return ["", f"SIGTERM to exit, {len(times)} times: {told}"]
 
     def _verdicts(self) -> list[str]:
         lines = ["", f"{'compared':<24}{'expected':>10}{'lost':>7}{'wrong':>7}{'twice':>7}"]
@@ -109,22 +115,26 @@ class Report:
         return [*lines, "", "right: nothing lost, nothing wrong, nothing twice" if self.is_right else "WRONG"]
 
 
-def stalls_of(faults: Sequence[Fault], watch: Watch, workers: Workers) -> list[Stall]:
+def stalls_of(faults: Sequence[Fault], end_ms: int, watch: Watch, workers: Workers) -> list[Stall]:
     """By kind of fault, the longest time without a commit between a fault and the next, for each affected partition."""
     owners = _owners(workers)
-    found: dict[Kind, list[float]] = {kind: [] for kind in KINDS}
-    ends = [*(fault.began_ms for fault in faults[1:]), max((times[-1] for times in watch.commits_ms.values()), default=0)]
-    for fault, end_ms in zip(faults, ends, strict=True):
+    found: dict[str, list[float]] = {}
+    ends = [*(fault.began_ms for fault in faults[1:]), end_ms]
+    for fault, next_ms in zip(faults, ends, strict=True):
         if fault.done and fault.kind not in _NOT_OF_DETECT:
-            found[fault.kind] += [
-                _longest_s(watch.commits_ms[number], fault.began_ms, end_ms) for number in _affected(fault, owners, watch)
-            ]
-    counts = Counter(fault.kind for fault in faults if fault.done)
+            found.setdefault(_name(fault), []).extend(
+                longest_s(watch.commits_ms[number], fault.began_ms, next_ms) for number in _affected(fault, owners, watch)
+            )
+    counts = Counter(_name(fault) for fault in faults if fault.done)
     return [
         Stall(kind, counts[kind], len(times), median(times) if times else None, max(times, default=None))
-        for kind, times in found.items()
-        if counts[kind]
+        for kind, times in sorted(found.items())
     ]
+
+
+def _name(fault: Fault) -> str:
+    """The kind, and the role where it is of one worker."""
+    return f"{fault.kind} {fault.target.split('-')[0]}" if fault.kind in _OF_ONE_WORKER else fault.kind
 
 
 def _affected(fault: Fault, owners: dict[int, list[tuple[int, str]]], watch: Watch) -> list[int]:
@@ -146,14 +156,11 @@ def _owners(workers: Workers) -> dict[int, list[tuple[int, str]]]:
     return {number: sorted(taken) for number, taken in owners.items()}
 
 
-def _longest_s(commits_ms: Sequence[int], begin_ms: int, end_ms: int) -> float:
-    """The longest gap that begins from just before `begin_ms` on and before `end_ms`."""
-    gaps = [
-        after - max(before, begin_ms - _BEFORE_MS)
-        for before, after in pairwise(commits_ms)
-        if after >= begin_ms - _BEFORE_MS and before < end_ms
-    ]
-    return max(gaps, default=0) / 1000
+def longest_s(commits_ms: Sequence[int], begin_ms: int, end_ms: int) -> float:
+    """The longest time without a commit from just before `begin_ms` to `end_ms`: what comes then is the next fault's."""
+    inside = [at_ms for at_ms in commits_ms if begin_ms - _BEFORE_MS <= at_ms <= end_ms]
+    times = [begin_ms - _BEFORE_MS, *inside, max(begin_ms, end_ms)]
+    return max(after - before for before, after in pairwise(times)) / 1000
 
 
 def _grouped(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:

@@ -16,7 +16,7 @@ from chaos.comparison import Verdict
 from chaos.drain import drain
 from chaos.faults import RULES, Scene
 from chaos.learning import verdict_on_models
-from chaos.load import Load, reviewed_soon
+from chaos.load import Load, Sent, reviewed_soon
 from chaos.oracle import Expected, Found, expected_of, log_gaps, verdicts_on_detect, verdicts_on_ingest
 from chaos.plan import Step
 from chaos.profiles import verdict_on_profiles
@@ -90,7 +90,7 @@ async def run(plan: Sequence[Step], options: Options) -> Report:
             verdict_on_models(settings, found),
             verdict_on_profiles(settings, valkey.url, found),
         ]
-        return _report(time.monotonic() - began_s, scene, watch, load, found, verdicts)
+        return _report(time.monotonic() - began_s, scene, watch, load.sent, found, verdicts)
 
 
 async def _do_all(scene: Scene, watch: Watch, plan: Sequence[Step]) -> None:
@@ -101,6 +101,7 @@ async def _do_all(scene: Scene, watch: Watch, plan: Sequence[Step]) -> None:
         _say(f"{number}/{len(plan)} {step.kind} {step.target}")
         await scene.do(step)
         await asyncio.sleep(step.pause_s)
+    scene.ended_ms = now_ms()
 
 
 def _settings(bootstrap: str, redis_url: str) -> Settings:
@@ -133,7 +134,7 @@ def _expected(settings: Settings, found: Found) -> list[Expected]:
     ]
 
 
-def _report(seconds: float, scene: Scene, watch: Watch, load: Load, found: Found, verdicts: list[Verdict]) -> Report:
+def _report(seconds: float, scene: Scene, watch: Watch, sent: Sent, found: Found, verdicts: list[Verdict]) -> Report:
     settings, workers = scene.settings, scene.workers
     events = Counter(
         event
@@ -143,8 +144,8 @@ def _report(seconds: float, scene: Scene, watch: Watch, load: Load, found: Found
     numbers = range(settings.partitions)
     return Report(
         seconds=seconds,
-        source_records=len(load.sent.events) + len(load.sent.broken),
-        not_acknowledged=load.sent.unknown,
+        source_records=len(sent.events) + len(sent.broken),
+        not_acknowledged=sent.unknown,
         log_records=sum(len(found.of(settings, "events", number)) for number in numbers),
         alert_records=sum(len(found.of(settings, "alerts", number)) for number in numbers),
         examples=len(found.of(settings, "examples")),
@@ -153,10 +154,11 @@ def _report(seconds: float, scene: Scene, watch: Watch, load: Load, found: Found
         spared=sum(not fault.done for fault in scene.faults),
         gave_up=scene.gave_up,
         ended=dict(Counter(name for name, _ in workers.ended)),
+        reasons=dict(Counter(fields["reason"] for _, fields in workers.logged("worker.crashed", "worker.cannot_start"))),
         seeks_back=events["partition.sought_back"],
         lost_partitions=events["partition.lost"],
         take_overs=events["partition.taken_over"],
-        stalls=stalls_of(scene.faults, watch, workers),
+        stalls=stalls_of(scene.faults, scene.ended_ms, watch, workers),
         exits=workers.exits,
         verdicts=verdicts,
     )
