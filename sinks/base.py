@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from schemas.decisions import AlertRecord, LifecycleRecord, RiskRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """An alert was taken out of the topics because it is long over, or everything of a customer who was erased."""
+    """Something was taken out of the topics: an alert that is long over, or what was said of a customer who was erased.
+
+    Each topic speaks for itself. A customer may be known again, and then one topic can be ahead of another.
+    """
 
     customer_id: str
-    alert_id: str | None = None
-    """None: everything."""
+    what: Literal["alert", "risk", "stage"]
+    alert_id: str = ""
+    """Of the alert, if it is one."""
 
 
 Delivery = AlertRecord | RiskRecord | LifecycleRecord | Forgotten

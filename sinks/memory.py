@@ -45,10 +45,9 @@ def _apply(change: Change, profile: dict[str, str]) -> None:
 
 def _remove(removal: Removal, profiles: dict[str, dict[str, str]]) -> None:
     profile = profiles.get(removal.customer_id, {})
-    if removal.alert is not None:
-        alert, sequence = removal.alert
-        profile.pop(sequence, None)
-        if profile.pop(alert, None) is not None:
-            profile[OPEN_ALERTS] = str(int(profile[OPEN_ALERTS]) - 1)
-    if removal.alert is None or profile == {OPEN_ALERTS: "0"}:
+    for name in removal.fields:
+        profile.pop(name, None)
+    if removal.alert is not None and profile.pop(removal.alert, None) is not None:
+        profile[OPEN_ALERTS] = str(int(profile[OPEN_ALERTS]) - 1)
+    if profile in ({}, {OPEN_ALERTS: "0"}):
         profiles.pop(removal.customer_id, None)

@@ -15,6 +15,9 @@ from sinks.base import Delivery, Forgotten
 OPEN_ALERTS: Final = "open_alerts"
 """The field that counts the fields `alert:<alert_id>`."""
 
+_RISK_FIELDS: Final = ("sequence:risk", "band", "basis", "risk_at_ms", "reasons", "features", "probability", "model")
+_STAGE_FIELDS: Final = ("sequence:lifecycle", "stage", "stage_since_ms", "stage_cause")
+
 
 @dataclass(frozen=True)
 class Change:
@@ -34,8 +37,9 @@ class Removal:
     """What is taken out of a profile; one that holds nothing more goes as a whole."""
 
     customer_id: str
-    alert: tuple[str, str] | None
-    """The fields of an alert: the alert itself, which is counted if it is there, and its sequence. None: everything."""
+    fields: tuple[str, ...]
+    alert: str | None = None
+    """One more field: an alert, which is counted if it is there."""
 
 
 def change_of(record: Delivery) -> Change | Removal | None:
@@ -48,7 +52,14 @@ def change_of(record: Delivery) -> Change | Removal | None:
         case LifecycleRecord():
             return _lifecycle(record)
         case Forgotten():
-            return Removal(record.customer_id, None if record.alert_id is None else _alert_fields(record.alert_id))
+            return _removal(record)
+
+
+def _removal(forgotten: Forgotten) -> Removal:
+    if forgotten.what == "alert":
+        name, sequence = _alert_fields(forgotten.alert_id)
+        return Removal(forgotten.customer_id, (sequence,), name)
+    return Removal(forgotten.customer_id, _RISK_FIELDS if forgotten.what == "risk" else _STAGE_FIELDS)
 
 
 def _alert_fields(alert_id: str) -> tuple[str, str]:

@@ -36,17 +36,17 @@ end
 return 1
 """
 
-# ARGV: the counter; and of an alert its field and that of its sequence, without which everything goes.
+# ARGV: the counter, an alert's field or "", and the other fields.
 _REMOVE: Final = """
 redis.call('HLEN', KEYS[1])  -- refuses what is no hash, and so not ours to delete
-if #ARGV > 1 then
-  redis.call('HDEL', KEYS[1], ARGV[3])
-  if redis.call('HDEL', KEYS[1], ARGV[2]) == 1 then
-    redis.call('HINCRBY', KEYS[1], ARGV[1], -1)
-  end
-  if redis.call('HLEN', KEYS[1]) > 1 or redis.call('HGET', KEYS[1], ARGV[1]) ~= '0' then
-    return 0
-  end
+for i = 3, #ARGV do
+  redis.call('HDEL', KEYS[1], ARGV[i])
+end
+if ARGV[2] ~= '' and redis.call('HDEL', KEYS[1], ARGV[2]) == 1 then
+  redis.call('HINCRBY', KEYS[1], ARGV[1], -1)
+end
+if redis.call('HLEN', KEYS[1]) > 1 or redis.call('HGET', KEYS[1], ARGV[1]) ~= '0' then
+  return 0
 end
 return redis.call('DEL', KEYS[1])
 """
@@ -110,7 +110,7 @@ class RedisProfiles:
 
 def _arguments(change: Change | Removal) -> list[str | int]:
     if isinstance(change, Removal):
-        return [OPEN_ALERTS, *(change.alert or ())]
+        return [OPEN_ALERTS, change.alert or "", *change.fields]
     counter = OPEN_ALERTS if change.counts else ""
     fields = itertools.chain.from_iterable(change.fields.items())
     return [change.sequence_field, change.sequence, counter, len(change.removed), *change.removed, *fields]

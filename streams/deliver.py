@@ -172,9 +172,9 @@ def _forgotten(settings: Settings, record: ConsumerRecord) -> Forgotten | None:
     """What a record without a value says; None where it is about no customer."""
     key = (record.key or b"").decode(errors="replace")
     if record.topic != settings.topic("alerts"):
-        return Forgotten(key) if key else None
+        return Forgotten(key, "risk" if record.topic == settings.topic("risk") else "stage") if key else None
     customer = dict(record.headers).get(CUSTOMER_HEADER)
-    return None if customer is None else Forgotten(customer.decode(errors="replace"), key)
+    return None if customer is None else Forgotten(customer.decode(errors="replace"), "alert", key)
 
 
 def _letter(record: ConsumerRecord, reason: str, message: str) -> DeadLetter:

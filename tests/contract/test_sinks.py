@@ -191,12 +191,12 @@ async def test_an_empty_batch_and_a_large_one_are_taken(observed: Observed) -> N
 
 async def test_an_alert_that_is_forgotten_leaves_the_profile_with_its_number(observed: Observed) -> None:
     await observed.sink.deliver([risk(1), alert(1, "opened"), alert(1, "opened", "a2"), alert(2, "resolved", "a2")])
-    await observed.sink.deliver([Forgotten("ada", "a2")])
+    await observed.sink.deliver([Forgotten("ada", "alert", "a2")])
     profile = observed.profile("ada")
     assert "sequence:alert:a2" not in profile
     assert (profile["band"], profile["open_alerts"]) == ("high", "1")
 
-    await observed.sink.deliver([Forgotten("ada", "a1"), Forgotten("ada", "a1")])
+    await observed.sink.deliver([Forgotten("ada", "alert", "a1"), Forgotten("ada", "alert", "a1")])
     profile = observed.profile("ada")
     assert [name for name in profile if "a1" in name] == []
     assert (profile["band"], profile["open_alerts"]) == ("high", "0")
@@ -204,9 +204,15 @@ async def test_an_alert_that_is_forgotten_leaves_the_profile_with_its_number(obs
 
 async def test_a_forgotten_customer_has_no_profile_in_whatever_order_the_topics_are_read(observed: Observed) -> None:
     topics: list[list[Delivery]] = [
-        [alert(1, "opened"), alert(2, "acked"), alert(1, "opened", "a2"), Forgotten("ada", "a1"), Forgotten("ada", "a2")],
-        [risk(1), risk(2), Forgotten("ada")],
-        [stage(1), Forgotten("ada")],
+        [
+            alert(1, "opened"),
+            alert(2, "acked"),
+            alert(1, "opened", "a2"),
+            Forgotten("ada", "alert", "a1"),
+            Forgotten("ada", "alert", "a2"),
+        ],
+        [risk(1), risk(2), Forgotten("ada", "risk")],
+        [stage(1), Forgotten("ada", "stage")],
     ]
     await observed.sink.deliver([risk(1, customer="bob")])
     for order in itertools.permutations(topics):
@@ -220,17 +226,37 @@ async def test_a_forgotten_customer_has_no_profile_in_whatever_order_the_topics_
 
 
 async def test_a_customer_who_was_forgotten_can_be_known_again(observed: Observed) -> None:
-    await observed.sink.deliver([risk(9), alert(7, "opened"), Forgotten("ada", "a1"), Forgotten("ada")])
+    await observed.sink.deliver([risk(9), alert(7, "opened"), Forgotten("ada", "alert", "a1"), Forgotten("ada", "risk")])
     await observed.sink.deliver([risk(1), alert(1, "opened", "a9")])
 
     profile = observed.profile("ada")
     assert (profile["sequence:risk"], profile["open_alerts"]) == ("1", "1")
 
 
+async def test_a_customer_who_is_known_again_keeps_what_is_new_in_whatever_order_the_topics_are_read(
+    observed: Observed,
+) -> None:
+    topics: list[list[Delivery]] = [
+        [alert(1, "opened"), Forgotten("ada", "alert", "a1"), alert(1, "opened", "a2")],
+        [risk(7), Forgotten("ada", "risk"), risk(1)],
+        [stage(3), Forgotten("ada", "stage")],
+    ]
+    for seed in range(30):
+        for batch in batches(interleaved(topics, random.Random(seed)), random.Random(seed)):
+            await observed.sink.deliver(batch)
+        profile = observed.profile("ada")
+        assert (profile["sequence:risk"], profile["open_alerts"], profile.get("stage")) == ("1", "1", None), seed
+        assert sorted(name for name in profile if name.startswith("alert:")) == ["alert:a2"]
+        await observed.sink.deliver([Forgotten("ada", "risk"), Forgotten("ada", "alert", "a2")])
+        assert observed.profile("ada") == {}
+
+
 async def test_to_forget_what_is_not_known_changes_nothing(observed: Observed) -> None:
     await observed.sink.deliver([risk(1)])
     before = dict(observed.profile("ada"))
-    await observed.sink.deliver([Forgotten("eve"), Forgotten("eve", "a1"), Forgotten("ada", "a1")])
+    await observed.sink.deliver(
+        [Forgotten("eve", "risk"), Forgotten("eve", "stage"), Forgotten("eve", "alert", "a1"), Forgotten("ada", "alert", "a1")]
+    )
 
     assert observed.profile("ada") == before
     assert observed.profile("eve") == {}
@@ -297,7 +323,12 @@ async def test_a_key_that_holds_something_else_is_refused_and_the_others_are_wri
         client = Redis.from_url(url)
         sink = RedisProfiles(url)
         client.set(sink.key("bob"), "mine")
-        bobs: list[Delivery] = [risk(1, customer="bob"), stage(1, customer="bob"), Forgotten("bob"), Forgotten("bob", "a1")]
+        bobs: list[Delivery] = [
+            risk(1, customer="bob"),
+            stage(1, customer="bob"),
+            Forgotten("bob", "risk"),
+            Forgotten("bob", "alert", "a1"),
+        ]
         about_feed = msgspec.structs.replace(alert(1, "opened"), customer_id=None, feed="orders")
         with pytest.raises(SinkError) as caught:
             await sink.deliver([risk(1), about_feed, *bobs, stage(1)])
