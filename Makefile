@@ -20,7 +20,7 @@ BENCH := PYTHONPATH=tests $(BIN)/python -m benchmarks
 # The tests that are about a broker; --durations shows where the time goes.
 BROKER_TESTS := -m kafka --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-latency bench-engine bench-model bench-incidents requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-latency bench-recovery bench-idle bench-scale bench-kill flame bench-engine bench-model bench-incidents requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,21 @@ bench: $(STAMP) ## how fast, on Apache Kafka: detect, ingest and detect, the eng
 
 bench-latency: $(STAMP) ## how late, at 2,000 events a second: source record to alert, a timer's due instant to alert
 	@$(BENCH).bench_latency $(ARGS)
+
+bench-recovery: $(STAMP) ## how long a million customers take to come back, and what they weigh
+	@$(BENCH).bench_recovery $(ARGS)
+
+bench-idle: $(STAMP) ## what a worker costs that has nothing to do
+	@$(BENCH).bench_idle $(ARGS)
+
+bench-scale: $(STAMP) ## detect with one, two and four workers and partitions
+	@$(BENCH).bench_scale $(ARGS)
+
+bench-kill: $(STAMP) ## kill -9 of a worker until the next alert of its partitions
+	@$(BENCH).bench_kill $(ARGS)
+
+flame: $(STAMP) ## a flame graph of the detect worker under load: flame.svg, or ARGS="--output FILE"
+	@$(BENCH).flame $(ARGS)
 
 bench-engine: $(STAMP) ## what the engine costs: events per second of replay, where the time goes, bytes per idle customer
 	@$(BENCH).bench_engine

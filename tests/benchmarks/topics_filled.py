@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -51,27 +51,28 @@ def installation(bootstrap: str, **fields: object) -> Iterator[Settings]:
         admin.close()
 
 
-async def fill(bootstrap: str, lines_by_topic: Mapping[str, Sequence[Sequence[Line]]]) -> int:
+async def fill(bootstrap: str, lines_by_topic: Mapping[str, Sequence[Iterable[Line]]]) -> int:
     """Write lines to the ends of partitions, outside of transactions, in large batches; returns how many."""
     producer: Any = AIOKafkaProducer(bootstrap_servers=bootstrap, max_batch_size=_BATCH_BYTES, request_timeout_ms=_PATIENCE_MS)
     count = 0
     async with producer:
         for topic, partitions in lines_by_topic.items():
             for partition, lines in enumerate(partitions):
-                await _fill(producer, topic, partition, lines)
-                count += len(lines)
+                count += await _fill(producer, topic, partition, lines)
     return count
 
 
-async def _fill(producer: Any, topic: str, partition: int, lines: Sequence[Line]) -> None:
+async def _fill(producer: Any, topic: str, partition: int, lines: Iterable[Line]) -> int:
     batch = producer.create_batch()
-    written = []
+    written, count = [], 0
     for key, value in lines:
         if batch.append(key=key, value=value, timestamp=None) is None:
             written.append(await producer.send_batch(batch, topic, partition=partition))
             batch = producer.create_batch()
             batch.append(key=key, value=value, timestamp=None)
-    if lines:
+        count += 1
+    if count:
         written.append(await producer.send_batch(batch, topic, partition=partition))
     for one in written:
         await one
+    return count

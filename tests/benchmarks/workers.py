@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,9 +20,11 @@ from benchmarks.machine import children, cpu_s
 from streams.settings import Role, Settings, variable
 
 DETECTED: Final = "churn_detect_records_total"
+_POSITION: Final = "churn_position_offset"
 _SAMPLE: Final = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 _LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
 _UP_WITHIN_S: Final = 60.0
+_ANSWERS_WITHIN_S: Final = 30.0
 _DOWN_WITHIN_S: Final = 20.0
 _ASK_EVERY_S: Final = 0.05
 _STALLED_AFTER_S: Final = 120.0
@@ -54,6 +55,22 @@ class Worker:
         """Labels and values of each metric, as they are now.
 
         Raises:
+            WorkerFailed: it has ended, or does not answer for long.
+        """
+        deadline_s = time.monotonic() + _ANSWERS_WITHIN_S
+        while True:
+            try:
+                return self.ask()
+            except OSError as error:  # a loaded machine is not an ended worker
+                self.check()
+                if time.monotonic() > deadline_s:
+                    raise WorkerFailed(f"{error!r}:\n{self.log[-4000:]}") from error
+                time.sleep(_ASK_EVERY_S)
+
+    def ask(self) -> dict[str, list[tuple[dict[str, str], float]]]:
+        """The same, asked once.
+
+        Raises:
             OSError: it does not answer (yet).
         """
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
@@ -62,6 +79,11 @@ class Worker:
     def total(self, metric: str) -> float:
         """A metric, all its labels together."""
         return sum(value for _, value in self.metrics().get(metric, []))
+
+    def partitions(self, role: Role) -> set[int]:
+        """Of the topics that a role reads here."""
+        positions = self.metrics().get(_POSITION, [])
+        return {int(labels["partition"]) for labels, _ in positions if labels["role"] == role}
 
     def check(self) -> None:
         """Raise `WorkerFailed` if it has ended."""
@@ -110,8 +132,8 @@ def _started(command: list[str], environment: dict[str, str], log: IO[bytes]) ->
 
 def _answers(made: Worker) -> bool:
     try:
-        return bool(made.metrics())
-    except (urllib.error.URLError, OSError):
+        return bool(made.ask())
+    except OSError:
         return False
 
 
