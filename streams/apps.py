@@ -22,7 +22,7 @@ _REBALANCE_TIMEOUT_S: Final = 10.0
 _REQUEST_TIMEOUT_S: Final = 20.0
 _COMMIT_INTERVAL_S: Final = 1.0
 _FETCH_BYTES: Final = 1 << 20
-_WORK_ENDS_WITHIN_S: Final = 5.0
+_FINISH_WITHIN_S: Final = 1.75
 _AGENTS_CHECK_S: Final = 0.01
 
 log = structlog.get_logger("churn.apps")
@@ -40,6 +40,21 @@ class NoTables(TableManager):
             await self.recovery.start()
 
 
+class RoleApp(App):
+    """Gives what a role has at work some time at a stop, and then leaves the group whatever became of it."""
+
+    async def on_stop(self) -> None:
+        """As the stock one (app/base.py), which waits as long as the receivers of `on_before_shutdown` take.
+
+        A broker that does not answer must not keep the group from hearing at once that its partitions are free. What is
+        cut off is nothing that counts: its transaction is aborted by whoever takes over, its records are read again.
+        """
+        try:
+            await asyncio.wait_for(super().on_stop(), _FINISH_WITHIN_S)
+        except TimeoutError:
+            log.warning("role.left_unfinished", app=self.conf.id, after_ms=int(_FINISH_WITHIN_S * 1000))
+
+
 def make_app(settings: Settings, role: Role, *, read_committed: bool = False, seek: SeekHook | None = None) -> App:
     """An app without agents yet.
 
@@ -49,7 +64,7 @@ def make_app(settings: Settings, role: Role, *, read_committed: bool = False, se
         read_committed: do not see records of open and aborted transactions.
         seek: says where to read on after each rebalance; else at the committed offsets.
     """
-    app = App(
+    app = RoleApp(
         settings.group_id(role),
         broker=[f"kafka://{server}" for server in settings.bootstrap.split(",")],
         store="memory://",
@@ -129,7 +144,7 @@ def add_work(app: App, name: str, work: Work, close: Work) -> None:
         for task in running:
             task.cancel()
         if running:
-            await asyncio.wait(running, timeout=_WORK_ENDS_WITHIN_S)
+            await asyncio.wait(running)
         await close()
 
     app.task(supervised)

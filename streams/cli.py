@@ -80,7 +80,7 @@ def worker(
     """Run the agents until SIGTERM or Ctrl-C."""
     from streams.worker import run_worker
 
-    raise typer.Exit(run_worker(_settings(), _roles(roles or [])))
+    run_worker(_settings(), _roles(roles or []))
 
 
 @app.command()

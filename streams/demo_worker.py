@@ -15,11 +15,11 @@ def _end_with_stdin() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def main() -> int:
-    """Run until told to stop; returns the exit status."""
+def main() -> None:
+    """Run until told to stop."""
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    return run_worker(load_settings())
+    run_worker(load_settings())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

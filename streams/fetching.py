@@ -1,11 +1,12 @@
 """The thread that talks to Kafka for a consumer: fetches that know which seek they came after, commits that may fail."""
 
 import asyncio
-import time
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, TypeVar, cast
 
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
@@ -13,9 +14,12 @@ from faust.types import TP
 
 from streams.assignment import StickyAssignor
 
-_COMMIT_TIMEOUT_S = 5.0
-_RECHECK_S = 0.25
-_FETCH_WAIT_MS = 250
+_LEAVE_WITHIN_S: Final = 0.75
+_LEAVE_ANEW_WITHIN_S: Final = 0.5
+_FETCH_WAIT_MS: Final = 250
+_FETCH_WAIT_WHILE_FULL_MS: Final = 50
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,9 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.epochs: dict[TP, int] = {}
+        self._arrival: asyncio.Future[None] | None = None
+        self._woken = False
+        self._commit_refused = False
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:  # noqa: ANN401 - aiokafka has no types
         """As the stock one (drivers/aiokafka.py), save for three things.
@@ -70,27 +77,53 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
             consumer._isolation_level = "read_committed"
         return consumer
 
-    async def fetch(self, wanted: frozenset[TP], timeout_s: float) -> Fetched:
-        """Records of the wanted partitions; none if there are none for so long, or a rebalance runs."""
-        fetched: Fetched = await self.call_thread(self._fetch, wanted, timeout_s)
-        return fetched
+    # -- fetching
 
-    async def _fetch(self, wanted: frozenset[TP], timeout_s: float) -> Fetched:
+    async def fetch(self, room: Mapping[TP, int]) -> Fetched:
+        """Records of partitions that have room, as soon as there are any; none after `wake`, or when the flow is stopped.
+
+        Args:
+            room: most records to hand out of each partition; one that is left out keeps what aiokafka has of it.
+        """
+        return await self._in_this_thread(self._fetch(room))
+
+    def wake(self) -> None:
+        """Let the fetch at work return, since what it was asked for has changed; if there is none, let the next one."""
+        with contextlib.suppress(RuntimeError):  # the thread has ended
+            self.thread_loop.call_soon_threadsafe(self._wake_now)
+
+    def _wake_now(self) -> None:
+        self._woken = True
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    async def _fetch(self, room: Mapping[TP, int]) -> Fetched:
         consumer = self._ensure_consumer()
         fetcher = consumer._fetcher
-        deadline_s = time.monotonic() + timeout_s
-        # The context tells aiokafka that somebody reads; else it leaves the group after `max_poll_interval_ms`.
+        # The context tells aiokafka that somebody reads, also while nothing has room: else it would leave the group
+        # after `max_poll_interval_ms` (`_heartbeat_routine`, consumer/group_coordinator.py).
         with fetcher._subscriptions.fetch_context():
-            while self.consumer.flow_active and not fetcher._subscriptions.reassignment_in_progress:
+            while self.consumer.flow_active and not self._woken:
                 if consumer._closed or fetcher._closed:
                     raise ConsumerStoppedError
-                # A timeout of 0 pops what is there and never waits: no seek can come between the check and the records.
-                records = await fetcher.fetched_records(wanted, timeout=0, max_records=consumer._max_poll_records)
-                left_s = deadline_s - time.monotonic()
-                if records or left_s <= 0:
-                    return Fetched(records, dict(self.epochs))
-                await _arrival(fetcher, min(left_s, _RECHECK_S))
+                _let_the_full_wait(fetcher, room)
+                if not fetcher._subscriptions.reassignment_in_progress:
+                    records = await _popped(fetcher, room, consumer._max_poll_records)
+                    if records:
+                        return Fetched(records, dict(self.epochs))
+                await self._next_arrival(fetcher)
+        self._woken = False
         return Fetched({}, {})
+
+    async def _next_arrival(self, fetcher: Any) -> None:  # noqa: ANN401
+        """Until records of any partition, an error, or `wake`."""
+        self._arrival = fetcher._create_fetch_waiter()
+        try:
+            await self._arrival
+        finally:
+            self._arrival = None
+
+    # -- seeking
 
     async def seek_in_order(self, tp: TP, offset: int) -> None:
         """Seek, between two fetches.
@@ -98,7 +131,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         Raises:
             IllegalStateError: the partition is not assigned.
         """
-        await self.call_thread(self._seek_now, tp, offset)
+        await self._in_this_thread(self._seek_now(tp, offset))
 
     async def _seek_now(self, tp: TP, offset: int) -> None:
         self._ensure_consumer().seek(TopicPartition(*tp), offset)
@@ -106,8 +139,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """As the stock one, counted: once before, for what is being fetched, and once after."""
-        offsets: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
-        return offsets
+        return await self._in_this_thread(self._seek_to_committed())
 
     async def _seek_to_committed(self) -> Mapping[TP, int]:
         consumer = self._ensure_consumer()
@@ -116,10 +148,13 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         self._sought(consumer.assignment())
         return offsets
 
+    def _sought(self, partitions: Iterable[TP]) -> None:
+        for tp in partitions:
+            self.epochs[TP(*tp)] = self.epochs.get(TP(*tp), 0) + 1
+
     async def positions(self) -> Mapping[TP, Position]:
         """Of the assigned partitions that have been fetched since their seek."""
-        positions: Mapping[TP, Position] = await self.call_thread(self._positions)
-        return positions
+        return await self._in_this_thread(self._positions())
 
     async def _positions(self) -> Mapping[TP, Position]:
         consumer = self._ensure_consumer()
@@ -131,32 +166,115 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
                 found[TP(*tp)] = Position(state.position, state.highwater, state.timestamp, count)
         return found
 
-    async def try_commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit offsets of partitions that are all ours; true if the broker took them."""
-        return bool(await self.call_thread(self._try_commit, offsets))
+    # -- committing and leaving
 
-    async def _try_commit(self, offsets: Mapping[TP, int]) -> bool:
+    async def try_commit(self, offsets: Mapping[TP, int], timeout_s: float) -> bool:
+        """Commit offsets of partitions that are all ours; true if the broker took them."""
+        try:
+            return await self._in_this_thread(self._try_commit(offsets, timeout_s))
+        except ConsumerStoppedError:
+            return False
+
+    async def _try_commit(self, offsets: Mapping[TP, int], timeout_s: float) -> bool:
         consumer = self._ensure_consumer()
         wanted = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
         if not wanted.keys() <= consumer.assignment():
             return False
         try:
-            await asyncio.wait_for(consumer.commit(wanted), _COMMIT_TIMEOUT_S)
+            await asyncio.wait_for(consumer.commit(wanted), timeout_s)
         except (KafkaError, IllegalStateError, TimeoutError) as refused:
-            self.log.warning("the broker took no offsets: %r", refused)
+            # Once, not each second: what could not be committed is committed later, or read again.
+            (self.log.debug if self._commit_refused else self.log.warning)("the broker took no offsets: %r", refused)
+            self._commit_refused = True
             return False
+        self._commit_refused = False
         return True
 
-    def _sought(self, partitions: Iterable[TP]) -> None:
-        for tp in partitions:
-            self.epochs[TP(*tp)] = self.epochs.get(TP(*tp), 0) + 1
+    def close(self) -> None:
+        """Nothing: `on_thread_stop` closes the consumer, in the loop that it belongs to.
+
+        `App._on_rebalance_when_stopped` (app/base.py) calls this when a rebalance meets a stop, and the stock one closes
+        the client in the loop of the app and marks the consumer as closed: it then never leaves the group.
+        """
+
+    def _stopped_set(self) -> None:
+        """Nothing if the thread has ended by itself: `ServiceThread._stopped_set` (mode/threads.py) raises then."""
+        with contextlib.suppress(RuntimeError):
+            super()._stopped_set()
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group and close the consumer, within bounds.
+
+        `AIOKafkaConsumer.stop` waits for each answer as long as `broker_request_timeout`, for one to a request to join as
+        long as the group's slowest member takes, and `Fetcher.close` (consumer/fetcher.py) raises the cancellation of a
+        fetch that failed: the stock thread then never says that it has ended, and the app waits for it for a minute.
+        """
+        stopped = asyncio.ensure_future(super().on_thread_stop())
+        if not await _well_ended(stopped, _LEAVE_WITHIN_S) and self._consumer is not None:
+            left = asyncio.ensure_future(_leave_anew(self._consumer))
+            if not await _well_ended(left, _LEAVE_ANEW_WITHIN_S):
+                self.log.warning("no answer when leaving the group %s: its session has to expire", self.app.conf.id)
+
+    async def _in_this_thread(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run something in this thread's loop; as many at once as are asked for.
+
+        Faust's `call_thread` has two workers (`MethodQueue`, mode/threads.py): a fetch and a commit that gets no answer
+        would keep a seek waiting.
+
+        Raises:
+            ConsumerStoppedError: the thread has ended.
+        """
+        try:
+            running = asyncio.run_coroutine_threadsafe(work, self.thread_loop)
+        except RuntimeError:
+            work.close()
+            raise ConsumerStoppedError from None
+        return await asyncio.wrap_future(running)
 
 
-async def _arrival(fetcher: Any, timeout_s: float) -> None:  # noqa: ANN401
-    """Wait until records (of any partition) or an error have arrived, or the time is up."""
-    waiter = fetcher._create_fetch_waiter()
-    _done, pending = await asyncio.wait([waiter], timeout=timeout_s)
-    if pending:
-        waiter.cancel()
-    else:
-        waiter.result()
+async def _popped(fetcher: Any, room: Mapping[TP, int], most: int) -> dict[TP, list[ConsumerRecord]]:  # noqa: ANN401
+    """What is here, of each partition as much as it has room for.
+
+    A timeout of 0 takes what is there and never waits: no seek can come between the caller's checks and the records.
+    """
+    popped: dict[TP, list[ConsumerRecord]] = {}
+    for tp in list(fetcher._records):
+        if (limit := min(room.get(tp, 0), most)) > 0:
+            popped.update(await fetcher.fetched_records({tp}, timeout=0, max_records=limit))
+    return popped
+
+
+def _let_the_full_wait(fetcher: Any, room: Mapping[TP, int]) -> None:  # noqa: ANN401
+    """Let what was fetched for partitions without room hold back neither the others nor itself.
+
+    aiokafka fetches nothing more of a partition until what it has is taken, and nothing of its broker either for 100 ms
+    (`FetchResult.calculate_backoff` in `Fetcher._get_actions_per_node`, consumer/fetcher.py): that is for readers that
+    take all there is. And it has one fetch at work for a broker: while one waits for records of the others, a partition
+    that has room again is not fetched, so those fetches wait less.
+    """
+    kept = [result for tp, result in fetcher._records.items() if tp not in room]
+    fetcher._fetch_max_wait_ms = _FETCH_WAIT_WHILE_FULL_MS if kept else _FETCH_WAIT_MS
+    if any(result._backoff for result in kept):
+        for result in kept:
+            result._backoff = 0
+        fetcher._notify(fetcher._wait_consume_future)
+
+
+async def _well_ended(task: "asyncio.Task[None]", timeout_s: float) -> bool:
+    """Whether a task ends by itself within a time, and without an error; it is cancelled if not."""
+    await asyncio.wait([task], timeout=timeout_s)
+    if task.done():
+        return not task.cancelled() and task.exception() is None
+    task.cancel()
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    return False
+
+
+async def _leave_anew(consumer: Any) -> None:  # noqa: ANN401
+    """Leave the group over a connection of its own: the old one may wait for the answer to a request to join."""
+    client, coordinator = consumer._client, consumer._coordinator
+    for (_node, group), connection in list(client._conns.items()):
+        if group is ConnectionGroup.COORDINATION:
+            connection.close()
+    await coordinator._maybe_leave_group()
+    await client.close()

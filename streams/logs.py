@@ -1,7 +1,11 @@
 """Logs: to standard error, one line an event; ours through structlog, the libraries' through the same formatter."""
 
 import logging
+import math
+import re
 import sys
+import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -10,6 +14,44 @@ import structlog
 _QUIET: Final = ("faust", "mode", "aiokafka", "asyncio", "streams")
 # Kafka-python logs each attempt to connect as an error, and raises the last one: that one is told.
 _SILENT: Final = ("kafka",)
+# Mode warns that a timer overlaps; that of the commits does while a broker does not answer, and nothing comes of it.
+_ERRORS_ONLY: Final = ("mode.timers",)
+_TELL_AGAIN_AFTER_S: Final = 10.0
+_BROKER: Final = re.compile(r"\b(?:node|node with id|node id|from|to) \[?(\d+)\b|([\w.-]+:\d{2,5})\b")
+
+
+class OneLineABroker(logging.Filter):
+    """Lets one line pass about a broker and interval, and says in the next how many were kept back.
+
+    aiokafka tells each attempt at a broker that is away, of each of its clients: a hundred lines a second.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now_s = now_s
+        self._told: dict[tuple[str, ...], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is to be written."""
+        library = record.name.partition(".")[0]
+        if library not in {"aiokafka", "asyncio"}:
+            return True
+        about, now_s = _subject(library, record), self._now_s()
+        told_s, kept_back = self._told.get(about, (-math.inf, 0))
+        if now_s - told_s < _TELL_AGAIN_AFTER_S:
+            self._told[about] = told_s, kept_back + 1
+            return False
+        self._told[about] = now_s, 0
+        if kept_back:
+            record.msg, record.args = f"{record.getMessage()} ({kept_back} lines about this were kept back)", ()
+        return True
+
+
+def _subject(library: str, record: logging.LogRecord) -> tuple[str, ...]:
+    """The broker that a line is about; else its own first words."""
+    text = record.getMessage().partition("\n")[0]
+    found = _BROKER.search(text) if library == "aiokafka" else None
+    return ("broker", found[1] or found[2]) if found else (record.name, str(record.msg).partition("\n")[0])
 
 
 def configure_logging(level: str) -> None:
@@ -40,9 +82,11 @@ def configure_logging(level: str) -> None:
             ],
         )
     )
+    if level != "debug":
+        handler.addFilter(OneLineABroker())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for names, least in ((_QUIET, logging.WARNING), (_SILENT, logging.CRITICAL)):
+    for names, least in ((_QUIET, logging.WARNING), (_ERRORS_ONLY, logging.ERROR), (_SILENT, logging.CRITICAL)):
         for name in names:
             logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else least)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError
 from aiokafka.structs import ConsumerRecord
@@ -23,10 +23,9 @@ from faust.types.tuples import ConsumerMessage
 
 from streams.fetching import ChunkThread, Position
 
-_COMMIT_BEFORE_REVOKE_S = 2.0
-_FETCH_TIMEOUT_S = 0.5
-_FETCH_TIMEOUT_WHILE_FULL_S = 0.02
-_ROOM_TIMEOUT_S = 1.0
+_COMMIT_BEFORE_REVOKE_S: Final = 2.0
+_COMMIT_TIMEOUT_S: Final = 5.0
+_COMMIT_AT_STOP_S: Final = 0.5
 
 
 class Chunk(NamedTuple):
@@ -62,7 +61,7 @@ class ReadOptions:
     seek: SeekHook | None = None
     """Without one, reading goes on at the committed offsets."""
     max_backlog_records: int = 20_000
-    """Most records handed to the agent and not released, over all partitions; each has an equal share, exceeded by a poll."""
+    """Most records handed to the agent and not released, over all partitions; each has an equal share, at least one."""
 
 
 class ChunkConsumer(driver.Consumer):
@@ -74,7 +73,8 @@ class ChunkConsumer(driver.Consumer):
         self._done: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
         self._backlog: dict[TP, int] = {}
-        self._changed = asyncio.Event()
+        self._full: set[TP] = set()
+        self._share = 0
         super().__init__(*args, **kwargs)
 
     @property
@@ -99,8 +99,11 @@ class ChunkConsumer(driver.Consumer):
     def release(self, chunk: Chunk) -> None:
         """The records of this chunk are no longer held: there is room for others."""
         if chunk.generation == self.app.consumer_generation_id:
-            self._backlog[chunk.tp] = max(0, self._backlog.get(chunk.tp, 0) - len(chunk.records))
-            self._changed.set()
+            held = self._backlog[chunk.tp] = max(0, self._backlog.get(chunk.tp, 0) - len(chunk.records))
+            # Half of the share, so that one who works slowly is not handed record after record.
+            if chunk.tp in self._full and held <= self._share // 2:
+                self._full.discard(chunk.tp)
+                self._thread.wake()
 
     def held(self, tp: TP) -> int:
         """Records of a partition that were handed over and not released yet."""
@@ -119,7 +122,7 @@ class ChunkConsumer(driver.Consumer):
         except IllegalStateError:  # revoked meanwhile
             return False
         self.resume_partitions({tp})
-        self._changed.set()
+        self._thread.wake()
         return True
 
     def pause(self, tp: TP) -> None:
@@ -128,7 +131,7 @@ class ChunkConsumer(driver.Consumer):
 
     async def still_member(self, tp: TP, next_offset: int) -> bool:
         """True only if the broker takes a commit of this generation: the proof that this process is no zombie."""
-        return bool(await self._thread.try_commit({tp: next_offset}))
+        return await self._thread.try_commit({tp: next_offset}, _COMMIT_TIMEOUT_S)
 
     # -- what Faust calls
 
@@ -138,7 +141,19 @@ class ChunkConsumer(driver.Consumer):
         `AIOKafkaConsumerThread._commit` (drivers/aiokafka.py) ends the worker on any error of the broker; a refused
         commit only means that records are read again. None is sent during a rebalance: it would wait for its end.
         """
-        return False if self.app.rebalancing else await self._commit_done()
+        if self.app.rebalancing:
+            return False
+        return await self._commit_done(_COMMIT_AT_STOP_S if self.app.should_stop else _COMMIT_TIMEOUT_S)
+
+    def stop_flow(self) -> None:
+        """As the stock one, and a fetch that waits returns."""
+        super().stop_flow()
+        self._thread.wake()
+
+    def resume_flow(self) -> None:
+        """As the stock one, and a fetch that waits returns: partitions have been resumed before."""
+        super().resume_flow()
+        self._thread.wake()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit first: `Consumer.on_partitions_revoked` (transport/consumer.py) forgets what was done before it commits."""
@@ -150,6 +165,7 @@ class ChunkConsumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget once more: Faust can resume the flow of the last generation inside this rebalance (tables/recovery.py)."""
         self._forget()
+        self._share = max(1, self.options.max_backlog_records // max(1, len(assigned)))
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def perform_seek(self) -> None:
@@ -186,16 +202,8 @@ class ChunkConsumer(driver.Consumer):
     # -- inside
 
     async def _fetch_once(self) -> None:
-        self._changed.clear()
-        assigned = frozenset(self._get_active_partitions())
-        share = self.options.max_backlog_records // max(1, len(assigned))
-        wanted = frozenset(tp for tp in assigned if self._backlog.get(tp, 0) <= share)
-        if not wanted:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _ROOM_TIMEOUT_S)
-            return
-        timeout_s = _FETCH_TIMEOUT_S if wanted == assigned else _FETCH_TIMEOUT_WHILE_FULL_S
-        fetched = await self._thread.fetch(wanted, timeout_s)
+        active = self._get_active_partitions() - self._full
+        fetched = await self._thread.fetch({tp: self._share - self._backlog.get(tp, 0) for tp in active})
         # Records that arrive after the flow was stopped are read again: a seek comes before it is resumed.
         if self.flow_active and not self.should_stop:
             for tp, records in fetched.fresh(self._thread.epochs):
@@ -222,13 +230,15 @@ class ChunkConsumer(driver.Consumer):
         )
         # StreamIterator.after (_cython/streams.pyx) inlines the acknowledgement: only these flags stop it.
         message.acked = message.tracked = True
-        self._backlog[tp] = self._backlog.get(tp, 0) + len(records)
+        held = self._backlog[tp] = self._backlog.get(tp, 0) + len(records)
+        if held >= self._share:
+            self._full.add(tp)
         (channel,) = channels
         channel.queue.force_put_nowait(Event(self.app, None, Chunk(tp, records, generation), None, message))
 
-    async def _commit_done(self) -> bool:
+    async def _commit_done(self, timeout_s: float = _COMMIT_TIMEOUT_S) -> bool:
         offsets = {tp: offset for tp, offset in self._done.items() if self._committed.get(tp) != offset}
-        committed = bool(offsets) and await self._thread.try_commit(offsets)
+        committed = bool(offsets) and await self._thread.try_commit(offsets, timeout_s)
         if committed:
             self._committed.update(offsets)
         return committed
@@ -237,7 +247,8 @@ class ChunkConsumer(driver.Consumer):
         self._done.clear()
         self._committed.clear()
         self._backlog.clear()
-        self._changed.set()
+        self._full.clear()
+        self._thread.wake()
 
 
 class ChunkTransport(driver.Transport):

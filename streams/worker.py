@@ -3,9 +3,13 @@
 import asyncio
 import contextlib
 import importlib
+import logging
+import os
 import signal
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 import structlog
 from faust import App
@@ -23,6 +27,9 @@ from streams.topics import TopicsError, check_topics
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
+
+STOP_WITHIN_S: Final = 4.5
+"""Longest that a worker takes from a signal, or a failure, to its end; whoever watches it may count on 5 s."""
 
 # Imported when asked for: a process with the role `ingest` alone does not load River, for one.
 _FACTORIES: Final[Mapping[Role, tuple[str, str]]] = {
@@ -59,9 +66,40 @@ class Roles(Service):
         await asyncio.gather(*(app.stop() for app in self.apps.values()), return_exceptions=True)
 
 
+class StopLimit:
+    """Ends the process when its stop takes too long, whatever it hangs on: a thread of its own asks nobody.
+
+    Nothing is lost by it: what was not committed is done again by whoever takes over.
+    """
+
+    def __init__(self, limit_s: float = STOP_WITHIN_S) -> None:
+        self._limit_s = limit_s
+        self._timer: threading.Timer | None = None
+
+    def begin(self) -> None:
+        """The stop begins now; later calls change nothing."""
+        if self._timer is None:
+            self._timer = threading.Timer(self._limit_s, self._cut_short)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _cut_short(self) -> None:
+        log.error(
+            "worker.stop_cut_short", after_ms=int(self._limit_s * 1000), consequence="what was not committed is done again"
+        )
+        _end_process(EXIT_FAILED)
+
+
 @contextlib.asynccontextmanager
-async def running_roles(settings: Settings, roles: Sequence[Role] = ROLES) -> AsyncIterator[Roles]:
+async def running_roles(
+    settings: Settings, roles: Sequence[Role] = ROLES, on_stop: Callable[[], None] = lambda: None
+) -> AsyncIterator[Roles]:
     """Run roles in this loop for as long as the block lasts; they have their partitions when it begins.
+
+    Args:
+        settings: of the installation.
+        roles: to run.
+        on_stop: called before they are stopped, for whatever reason.
 
     Raises:
         TopicsError: a topic is missing or different.
@@ -77,16 +115,21 @@ async def running_roles(settings: Settings, roles: Sequence[Role] = ROLES) -> As
             await running.start()
             yield running
         finally:
+            on_stop()
             await running.stop()
     if running.crash_reason is not None:
         raise running.crash_reason
 
 
-def run_worker(settings: Settings, roles: Sequence[Role] = ROLES) -> int:
-    """Run roles until SIGTERM or SIGINT; returns the exit status, 1 if something failed, which is logged."""
+def run_worker(settings: Settings, roles: Sequence[Role] = ROLES) -> NoReturn:
+    """Run roles until SIGTERM or SIGINT, and end the process: status 1 if something failed, which is logged."""
     configure_logging(settings.log_level)
+    _end_process(_run(settings, roles))
+
+
+def _run(settings: Settings, roles: Sequence[Role]) -> int:
     try:
-        asyncio.run(_serve(settings, roles))
+        asyncio.run(_serve(settings, roles, StopLimit()))
     except (TopicsError, SourcesError, SettingsError, BrokerRefusedError, LogGapError) as unfit:
         for fault in str(unfit).splitlines():
             log.error("worker.cannot_start", reason=fault)  # noqa: TRY400 - the sentence says it all
@@ -100,18 +143,32 @@ def run_worker(settings: Settings, roles: Sequence[Role] = ROLES) -> int:
     return EXIT_OK
 
 
-async def _serve(settings: Settings, roles: Sequence[Role]) -> None:
+async def _serve(settings: Settings, roles: Sequence[Role], limit: StopLimit) -> None:
     loop, this = asyncio.get_running_loop(), cast("asyncio.Task[Any]", asyncio.current_task())
+
+    def stop() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: None)  # one is enough: a second would cut the stop itself short
+        limit.begin()
+        this.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         # As a cancellation, so that it also ends a start that waits for the broker.
-        loop.add_signal_handler(number, this.cancel)
+        loop.add_signal_handler(number, stop)
     try:
-        async with running_roles(settings, roles) as running:
+        async with running_roles(settings, roles, limit.begin) as running:
             log.info("worker.ready", roles=",".join(roles))
             await running.wait_crashed()
             log.error("worker.crashed", reason=repr(running.crash_reason))
     except asyncio.CancelledError:
         log.info("worker.stopped")
+
+
+def _end_process(status: int) -> NoReturn:
+    """At once: Python would first wait for its threads, and take a second or more to free what the process held."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def _make_app(role: Role, settings: Settings) -> App:

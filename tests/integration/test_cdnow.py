@@ -42,10 +42,9 @@ rules:
 """
 DONE_WITHIN_S = 240
 WORKER = """
-import sys
 from streams.settings import load_settings
 from streams.worker import run_worker
-sys.exit(run_worker(load_settings(), ["ingest", "detect", "clock"]))
+run_worker(load_settings(), ["ingest", "detect", "clock"])
 """
 Silence = tuple[str, int, int]
 

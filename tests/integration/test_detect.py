@@ -28,10 +28,9 @@ pytestmark = pytest.mark.kafka
 
 Unique = Callable[[str], str]
 WORKER = """
-import sys
 from streams.settings import load_settings
 from streams.worker import run_worker
-sys.exit(run_worker(load_settings(), ["detect"]))
+run_worker(load_settings(), ["detect"])
 """
 
 

@@ -29,10 +29,9 @@ Unique = Callable[[str], str]
 SIZE = 50
 """Examples between two snapshots."""
 WORKER = """
-import sys
 from streams.settings import load_settings
 from streams.worker import run_worker
-sys.exit(run_worker(load_settings(), ["learn"]))
+run_worker(load_settings(), ["learn"])
 """
 
 
