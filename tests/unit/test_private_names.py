@@ -114,6 +114,7 @@ NAMES: Final = [
     Lean(aiokafka.producer.sender, "BACKOFF_OVERRIDE", "transactions", "a shorter wait between transactions"),
     Lean(SendProduceReqHandler, "_can_retry", "transactions", "what is worth another attempt"),
     Lean(AIOKafkaProducer, "_sender", "transactions", "its sender is replaced"),
+    Lean(TransactionManager, "_transaction_waiter", "transactions", "its failed transactions are told"),
     Lean(AIOKafkaProducer, "_txn_manager", "transactions", "its failed transactions are told"),
 ]
 
