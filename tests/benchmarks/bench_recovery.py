@@ -84,13 +84,13 @@ def start_once(bootstrap: str, workload: Workload, state: State, customers: int)
             return time.monotonic() - began_s, cpu_s(one.pid), resident_bytes(one.pid)
 
 
-def state_of(workload: Workload) -> State:
+def state_of(workload: Workload, customers: int = SEEDS) -> State:
     """The records of a partition with some customers that have done a few things each, pending examples apart."""
     engine, offsets, state = PartitionEngine(0), count(), dict[bytes, bytes]()
     for document in workload.documents():
         engine.apply(next(offsets), document)
     tick_ms = BEGINS_MS
-    for event in history(SEEDS * EVENTS_OF_EACH, SEEDS):
+    for event in history(customers * EVENTS_OF_EACH, customers):
         while event.at_ms >= tick_ms:
             engine.apply(next(offsets), Tick(at_ms=tick_ms))
             tick_ms += DAY_MS

@@ -123,6 +123,8 @@ def _started(command: list[str], environment: dict[str, str], log: IO[bytes]) ->
         try:
             yield process
         finally:
+            for child in children(process.pid):  # of a profiler; it would outlive it
+                os.kill(child, signal.SIGTERM)
             process.terminate()
             try:
                 process.wait(_DOWN_WITHIN_S)

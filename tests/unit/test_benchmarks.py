@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from benchmarks import bench_latency, figures
 from benchmarks.bench_latency import Watch
+from benchmarks.bench_recovery import PARTITIONS, state_lines, state_of
 from benchmarks.figures import FIGURES, Figure, percentile
+from benchmarks.flame_layers import START, samples_by_layer
 from benchmarks.machine import children, cpu_s, resident_bytes
 from benchmarks.mix import FIXED, TRIVIAL, Workload, log_lines, source_lines
 from benchmarks.workers import Moment, pace, parsed
@@ -138,3 +140,47 @@ def test_latencies_are_of_tickets_that_were_sent_when_it_counts() -> None:
             watch.take(alert, 0)
     assert len(watch.latencies_ms) == 1
     assert watch.missing == 0
+
+
+def test_the_customers_of_a_recovery_are_what_an_engine_takes_back() -> None:
+    state = state_of(FIXED, customers=20)
+    engine = PartitionEngine(1)
+    for key, value in state_lines(state, 7, range(1, 40, PARTITIONS)):
+        assert key is not None
+        engine.load(key, value)
+    engine.restored()
+    assert engine.position == 7
+    names = {f"customer-{number:07}" for number in range(1, 40, PARTITIONS)}
+    assert names == set(engine._state.customers.ids())
+    assert all(engine._state.customers.find(name) for name in names)
+
+
+def test_samples_of_a_flame_graph_are_told_by_layer() -> None:
+    #  all of them, 10
+    #  |- _run (asyncio) 7                          its own: 1
+    #  |  |- apply (detectors) 6                    its own: 2
+    #  |     |- decode_record (schemas) 3, of which 1 in msgspec
+    #  |     |- something unknown 1
+    #  |- importlib 3, of which 2 in detectors
+    frames = [
+        (52, 0, 10, "all"),
+        (68, 0, 7, "Handle._run (asyncio/events.py:80)"),
+        (68, 7, 3, "_find_and_load (&lt;frozen importlib._bootstrap&gt;:1176)"),
+        (84, 1, 6, "PartitionEngine.apply_bytes (detectors/engine.py:89)"),
+        (84, 8, 2, "&lt;module&gt; (detectors/engine.py:1)"),
+        (100, 1, 3, "decode_record (schemas/codec.py:46)"),
+        (100, 4, 1, "something (elsewhere.py:1)"),
+        (116, 2, 1, "decode (msgspec/json.py:1)"),
+    ]
+    box = (
+        '<g><title>{3} ({2} samples, 1.00%)</title><rect x="0%" y="{0}" width="1%" height="15" fill="rgb(1,2,3)" '
+        'fg:x="{1}" fg:w="{2}"/></g>'
+    )
+    assert +samples_by_layer("".join(box.format(*frame) for frame in frames)) == {
+        "event loop": 1,
+        "engine: rules, features, timers": 2 + 1,
+        "a record decoded": 3,
+        START: 3,
+    }
+    with pytest.raises(ValueError, match="no frame"):
+        samples_by_layer("<svg/>")
