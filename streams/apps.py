@@ -18,6 +18,8 @@ Handler = Callable[[list[Chunk]], Awaitable[None]]
 Work = Callable[[], Awaitable[None]]
 
 _HEARTBEATS_PER_SESSION: Final = 3
+# Members hear at a heartbeat that another came or went, and nobody reads until the last has heard.
+_LONGEST_HEARTBEAT_INTERVAL_S: Final = 1.0
 _REBALANCE_TIMEOUT_S: Final = 10.0
 _REQUEST_TIMEOUT_S: Final = 20.0
 _COMMIT_INTERVAL_S: Final = 1.0
@@ -78,7 +80,7 @@ def make_app(settings: Settings, role: Role, *, read_committed: bool = False, se
         stream_wait_empty=False,
         broker_max_poll_records=settings.max_batch_records,
         broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / _HEARTBEATS_PER_SESSION,
+        broker_heartbeat_interval=min(_LONGEST_HEARTBEAT_INTERVAL_S, settings.session_timeout_s / _HEARTBEATS_PER_SESSION),
         broker_rebalance_timeout=_REBALANCE_TIMEOUT_S,
         broker_request_timeout=max(_REQUEST_TIMEOUT_S, settings.session_timeout_s),
         broker_commit_interval=_COMMIT_INTERVAL_S,
