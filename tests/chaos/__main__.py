@@ -37,13 +37,15 @@ def main() -> int:
     )
     options = Options(arguments.seed, arguments.rate, arguments.customers, arguments.logs)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says of brokers that are away is no news here
+    status = 1
     try:
         report = asyncio.run(run(plan, options))
-    except (KafkaUnavailable, NotDrainedError) as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    print(json.dumps(report.as_json()) if arguments.json else report)  # noqa: T201
-    return 0 if report.is_right and report.ends_well else 1
+        print(json.dumps(report.as_json()) if arguments.json else report)  # noqa: T201
+        status = 0 if report.is_right and report.ends_well else 1
+    except* (KafkaUnavailable, NotDrainedError) as unusable:
+        for error in unusable.exceptions:
+            print(error, file=sys.stderr)  # noqa: T201
+    return status
 
 
 def _arguments() -> argparse.Namespace:

@@ -17,7 +17,7 @@ from chaos.drain import drain
 from chaos.faults import RULES, Scene
 from chaos.learning import verdict_on_models
 from chaos.load import Load, Sent, reviewed_soon
-from chaos.oracle import Expected, Found, expected_of, log_gaps, verdicts_on_detect, verdicts_on_ingest
+from chaos.oracle import Found, expected_of, log_gaps, verdicts_on_detect, verdicts_on_ingest
 from chaos.plan import Step
 from chaos.profiles import verdict_on_profiles
 from chaos.report import Report, stalls_of
@@ -66,31 +66,43 @@ async def run(plan: Sequence[Step], options: Options) -> Report:
         workers, watch = Workers(folder), Watch(settings)
         stack.push_async_callback(workers.kill_all)
         scene = Scene(settings, cluster, valkey, workers, folder)
-        expected_ms = int(1000 * (sum(step.lasts_s + step.pause_s for step in plan) + _MATURE_S))
-        customers = reviewed_soon(options.customers, now_ms(), expected_ms)
+        lasts_ms = int(1000 * (sum(step.lasts_s + step.pause_s for step in plan) + _MATURE_S))
+        customers = reviewed_soon(options.customers, now_ms(), lasts_ms)
         load = Load(settings, rate=options.rate, seed=options.seed, customers=customers, alerts=watch.open_alerts)
-        async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(watch.run())
-            scene.start_workers()
-            supervising = tasks.create_task(workers.supervise())
-            loading = tasks.create_task(load.run())
-            await _do_all(scene, watch, plan)
-            load.stop()
-            await loading
-            _say("the load has ended; everything is worked off now")
-            found = await drain(scene, watch)
-            supervising.cancel()
-            watching.cancel()
+        found = await _under_faults(scene, watch, load, plan)
         _say("the oracle reads")
-        expected = await asyncio.to_thread(_expected, settings, found)
-        verdicts = [
-            log_gaps(settings, found),
-            *verdicts_on_ingest(settings, load.sent, found),
-            *verdicts_on_detect(settings, expected, found),
-            verdict_on_models(settings, found),
-            verdict_on_profiles(settings, valkey.url, found),
-        ]
+        verdicts = await asyncio.to_thread(_judged, settings, load.sent, found, valkey.url)
         return _report(time.monotonic() - began_s, scene, watch, load.sent, found, verdicts)
+
+
+async def _under_faults(scene: Scene, watch: Watch, load: Load, plan: Sequence[Step]) -> Found:
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(watch.run())
+        scene.start_workers()
+        supervising = tasks.create_task(scene.workers.supervise())
+        loading = tasks.create_task(load.run())
+        await _do_all(scene, watch, plan)
+        load.stop()
+        await loading
+        _say("the load has ended; everything is worked off now")
+        found = await drain(scene, watch)
+        supervising.cancel()
+        watching.cancel()
+    return found
+
+
+def _judged(settings: Settings, sent: Sent, found: Found, redis_url: str) -> list[Verdict]:
+    expected = [
+        expected_of(settings, partition, [row.value for row in found.of(settings, "events", partition)])
+        for partition in range(settings.partitions)
+    ]
+    return [
+        log_gaps(settings, found),
+        *verdicts_on_ingest(settings, sent, found),
+        *verdicts_on_detect(settings, expected, found),
+        verdict_on_models(settings, found),
+        verdict_on_profiles(settings, redis_url, found),
+    ]
 
 
 async def _do_all(scene: Scene, watch: Watch, plan: Sequence[Step]) -> None:
@@ -127,20 +139,10 @@ def _settings(bootstrap: str, redis_url: str) -> Settings:
     )
 
 
-def _expected(settings: Settings, found: Found) -> list[Expected]:
-    return [
-        expected_of(settings, partition, [row.value for row in found.of(settings, "events", partition)])
-        for partition in range(settings.partitions)
-    ]
-
-
 def _report(seconds: float, scene: Scene, watch: Watch, sent: Sent, found: Found, verdicts: list[Verdict]) -> Report:
     settings, workers = scene.settings, scene.workers
-    events = Counter(
-        event
-        for _, fields in workers.logged("partition.taken_over", "partition.lost", "partition.sought_back")
-        for event in [fields["event"]]
-    )
+    lines = workers.logged("partition.taken_over", "partition.lost", "partition.sought_back")
+    events = Counter(fields["event"] for _, fields in lines)
     numbers = range(settings.partitions)
     return Report(
         seconds=seconds,
