@@ -10,6 +10,7 @@ from detectors.standing import Standing
 from detectors.state import Customer
 from detectors.timers import Feeds, Timers, clock_key
 from schemas.events import AnyEvent
+from schemas.instants import MAX_INSTANT_MS
 
 ANY_FEED: Final[Feeds] = ()
 """The clock of what needs no feed in particular: the greatest mark."""
@@ -32,7 +33,10 @@ class Agenda:
         self._by_id = rules.by_id
         self._keys = {feeds: clock_key(feeds) for feeds in self._kinds}
         self._by_key = {key: feeds for feeds, key in self._keys.items()}
-        self._by_type = rules.by_type
+        self._hurried = {
+            name: [(kind.wake_ms, kind.feeds, self._keys[kind.feeds]) for kind in kinds]
+            for name, kinds in rules.by_type.items()
+        }
 
     @property
     def all(self) -> tuple[Feeds, ...]:
@@ -54,20 +58,19 @@ class Agenda:
         A wake-up that could come later stays where it is: there will be nothing to decide then, and it is set anew. Most
         customers act often, and are waited for long: so they are woken once a wait, not set anew at each event.
         """
-        found = False
-        for kind in self._by_type.get(event.type, ()):
-            found |= self._nearer(timers, customer, kind.feeds, kind.wake_ms(customer))
+        found, wakes = False, customer.wakes
+        for wake_ms, feeds, key in self._hurried.get(event.type, ()):
+            due_ms = wake_ms(customer)
+            if due_ms is not None and wakes.get(key, MAX_INSTANT_MS) > due_ms:
+                wakes[key] = due_ms
+                timers.arm(customer.id, feeds, due_ms)
+                found = True
         for feeds, due_ms in self._standing.hurried(customer, event):
-            found |= self._nearer(timers, customer, feeds, due_ms)
+            if due_ms is not None and wakes.get(self._keys[feeds], MAX_INSTANT_MS) > due_ms:
+                wakes[self._keys[feeds]] = due_ms
+                timers.arm(customer.id, feeds, due_ms)
+                found = True
         return found
-
-    def _nearer(self, timers: Timers, customer: Customer, feeds: Feeds, due_ms: int | None) -> bool:
-        key = self._keys[feeds]
-        if due_ms is None or customer.wakes.get(key, due_ms + 1) <= due_ms:
-            return False
-        customer.wakes[key] = due_ms
-        timers.arm(customer.id, feeds, due_ms)
-        return True
 
     def arm(self, timers: Timers, customer: Customer, clocks: Iterable[Feeds]) -> None:
         """Set the customer's wake-ups by these clocks."""

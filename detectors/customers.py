@@ -83,6 +83,10 @@ class Customers:
         self._changed[known.id] = None
         return known
 
+    def changing(self, found: Customer) -> None:
+        """One that `find` has found, and that is changed now."""
+        self._changed[found.id] = None
+
     def drop(self, customer_id: str) -> None:
         """Forget a customer."""
         self._packed.pop(customer_id, None)

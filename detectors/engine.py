@@ -137,11 +137,13 @@ class PartitionEngine:
 
     def _remember(self, customer: Customer, event: AnyEvent) -> None:
         """What is kept of any customer, whatever the rules."""
-        customer.first_ms = min(customer.first_ms, event.at_ms)
-        customer.counts[event.type] = customer.counts.get(event.type, 0) + 1
-        last = customer.lasts.get(event.type)
-        if last is None or event.at_ms >= last.at_ms:
-            customer.lasts[event.type] = Occurrence.of(event)
+        at_ms, name, counts, lasts = event.at_ms, event.type, customer.counts, customer.lasts
+        if at_ms < customer.first_ms:
+            customer.first_ms = at_ms
+        counts[name] = counts.get(name, 0) + 1
+        last = lasts.get(name)
+        if last is None or at_ms >= last.at_ms:
+            lasts[name] = Occurrence(at_ms, name, event.id, event.src)
         if isinstance(event, CustomerUpdated):
             update(customer, event)
         elif isinstance(event, ContractEvent):

@@ -266,7 +266,10 @@ def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float,
     recency = max(0, at_ms - orders.last_ms) / DAY_MS
     span = orders.last_ms // DAY_MS - orders.first_ms // DAY_MS
     mean_gap = (span + PRIOR_WEIGHT * PRIOR_GAP_DAYS) / (orders.day_count - 1 + PRIOR_WEIGHT)
-    gaps = list(map(sub, orders.days[1:], orders.days))
+    last_gap = longest_gap = mean_gap
+    days = orders.days
+    if len(days) > 1:
+        last_gap, longest_gap = float(days[-1] - days[-2]), float(max(map(sub, days[1:], days)))
     kept = orders.placed - orders.gone
     since_ms = max(0, at_ms - orders.weighed_ms)  # before it, the sums are as they stood then
     left_of_90d = fading(since_ms, 90 * DAY_MS)
@@ -276,8 +279,8 @@ def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float,
         float(kept),
         mean_gap,
         recency / mean_gap,
-        float(gaps[-1]) if gaps else mean_gap,
-        float(max(gaps)) if gaps else mean_gap,
+        last_gap,
+        longest_gap,
         max(0.0, orders.count_30d * fading(since_ms, 30 * DAY_MS)),
         max(0.0, orders.count_90d * left_of_90d),
         max(0.0, orders.value_90d * left_of_90d),
@@ -304,7 +307,7 @@ def _of_tickets(tickets: Tickets | None, at_ms: int) -> tuple[float, ...]:
         return (0.0, 0.0, 0.0, NO_SURVEY)
     since_ms = max(0, at_ms - tickets.opened_ms)
     return (
-        float(sum(1 for ticket in tickets.known.values() if ticket.open)),
+        float(sum([ticket.open for ticket in tickets.known.values()])),
         tickets.opened_30d * fading(since_ms, 30 * DAY_MS),
         tickets.complaints_90d * fading(since_ms, 90 * DAY_MS),
         NO_SURVEY if tickets.survey_ms is None else tickets.survey_share,

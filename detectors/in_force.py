@@ -49,8 +49,9 @@ class InForce:
     def on_event(self, customer: Customer, event: AnyEvent, decisions: Decisions) -> None:
         """An event that the customer remembers already."""
         stage, said = customer.stage, False
+        now_ms = self._state.marks.now_ms
         for kind in self.rules.by_type.get(event.type, ()):
-            if found := kind.on_event(customer, event, self._state.marks.now_ms(kind.feeds)):
+            if found := kind.on_event(customer, event, now_ms(kind.feeds)):
                 self._telling.say(customer, kind, found)
                 said = True
         self._standing.on_event(customer, event, decisions)
@@ -108,7 +109,8 @@ class InForce:
             self._state.customers.make_room()
             known = self._state.customers.find(customer_id)
             if known is not None and known.look_ms is not None and known.look_ms < now_ms:
-                self._look_at(self._state.customers.change(customer_id), now_ms, decisions)
+                self._state.customers.changing(known)
+                self._look_at(known, now_ms, decisions)
         self.run_timers(decisions)
 
     def _look_at(self, customer: Customer, now_ms: int, decisions: Decisions) -> None:

@@ -78,8 +78,10 @@ class LifecyclePolicy:
 
     def wake_ms(self, customer: Customer) -> int | None:
         """When the stage may change if nothing else happens; activity that only moves a deadline does not matter."""
-        deadline, calm = self._deadline(customer), customer.stage in {"active", "high_risk"}
-        passed_ms = next((turn.at_ms + 1 for turn in customer.lifecycle.ahead if turn.leaves or not calm), None)
+        deadline, ahead, passed_ms = self._deadline(customer), customer.lifecycle.ahead, None
+        if ahead:
+            calm = customer.stage in {"active", "high_risk"}
+            passed_ms = next((turn.at_ms + 1 for turn in ahead if turn.leaves or not calm), None)
         if deadline is None:
             return passed_ms
         return deadline[0] if passed_ms is None else min(deadline[0], passed_ms)

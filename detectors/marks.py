@@ -51,9 +51,11 @@ class Marks:
         >>> marks.now_ms(("logins", "orders")), marks.now_ms(()), marks.now_ms(("crm", "orders"))
         (7, 10, None)
         """
-        if feeds not in self._now_ms:
-            self._now_ms[feeds] = self._least_ms(feeds)
-        return self._now_ms[feeds]
+        try:
+            return self._now_ms[feeds]
+        except KeyError:
+            self._now_ms[feeds] = found = self._least_ms(feeds)
+            return found
 
     def _least_ms(self, feeds: tuple[str, ...]) -> int | None:
         marks_ms = self._head.marks_ms

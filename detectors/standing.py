@@ -4,7 +4,7 @@ A look at a customer is taken at a tick, once an event has been passed by the cl
 alert changed, or a review was held. All feeds have a say in that clock: a feed that is dead must not look like silence.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 
 from detectors.decisions import Decisions
 from detectors.features import features_at
@@ -83,13 +83,15 @@ class Standing:
             self._looks.want(customer)
         self._expect(customer)
 
-    def hurried(self, customer: Customer, event: AnyEvent) -> Iterator[tuple[Feeds, int | None]]:
+    def hurried(self, customer: Customer, event: AnyEvent) -> Sequence[tuple[Feeds, int | None]]:
         """The clocks whose `wake_ms` an event may have brought nearer: by what it is, or as the first that is known."""
         is_first = event.at_ms <= customer.first_ms
-        if is_first or event.type in self._lifecycle.types:
-            yield self._lifecycle.feeds, self._lifecycle.wake_ms(customer)
-        if is_first and self._reviews is not None:
-            yield self.feeds, self._reviews.wake_ms(customer)
+        if not is_first and event.type not in self._lifecycle.types:
+            return ()
+        stage = (self._lifecycle.feeds, self._lifecycle.wake_ms(customer))
+        if not is_first or self._reviews is None:
+            return (stage,)
+        return stage, (self.feeds, self._reviews.wake_ms(customer))
 
     def wake_ms(self, customer: Customer, feeds: Feeds) -> int | None:
         """The next instant of a clock at which something must be decided."""

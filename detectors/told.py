@@ -69,19 +69,22 @@ def _next(kind: Kind, slot: AlertSlot, said: Transition, state: AlertState, at_m
 
 def set_wake(slot: AlertSlot) -> None:
     """Note when something happens to the alert by itself."""
-    own_ms = own_wake_ms(slot)
-    ahead_ms = slot.ahead[0].at_ms if slot.ahead else None
-    slot.wake_ms = own_ms if ahead_ms is None else ahead_ms if own_ms is None else min(own_ms, ahead_ms)
+    slot.wake_ms = _sooner(own_wake_ms(slot), slot.ahead[0].at_ms if slot.ahead else None)
 
 
 def own_wake_ms(slot: AlertSlot) -> int | None:
     """When it is let out, escalated, woken from a snooze, or expires."""
-    wakes = [slot.expires_ms] if slot.state in OPEN_STATES else []
-    if slot.state in {"held", "snoozed"}:
-        wakes.append(slot.until_ms)
-    if slot.state == "opened":
-        wakes.append(slot.ack_by_ms)
-    return min((wake for wake in wakes if wake is not None), default=None)
+    state = slot.state
+    if state not in OPEN_STATES:
+        return slot.until_ms if state == "held" else None
+    own_ms = slot.until_ms if state == "snoozed" else slot.ack_by_ms if state == "opened" else None
+    return _sooner(own_ms, slot.expires_ms)
+
+
+def _sooner(one_ms: int | None, other_ms: int | None) -> int | None:
+    if one_ms is None or other_ms is None:
+        return other_ms if one_ms is None else one_ms
+    return min(one_ms, other_ms)
 
 
 def bare(slot: AlertSlot, at_ms: int, subject: str | None) -> Transition:
