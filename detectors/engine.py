@@ -138,8 +138,7 @@ class PartitionEngine:
     def _remember(self, customer: Customer, event: AnyEvent) -> None:
         """What is kept of any customer, whatever the rules."""
         at_ms, name, counts, lasts = event.at_ms, event.type, customer.counts, customer.lasts
-        if at_ms < customer.first_ms:
-            customer.first_ms = at_ms
+        customer.first_ms = min(customer.first_ms, at_ms)
         counts[name] = counts.get(name, 0) + 1
         last = lasts.get(name)
         if last is None or at_ms >= last.at_ms:
