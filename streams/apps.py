@@ -105,19 +105,26 @@ def add_agent(app: App, name: str, topics: Iterable[str], handle: Handler, *, ke
     """
     source = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
+    failed = False
+
     async def agent(stream: StreamT[Any]) -> None:
+        nonlocal failed
         async for first in cast("AsyncIterator[Chunk]", stream):
-            chunks = [first, *_waiting(app, stream)]
+            chunks = _of_this_generation(app, [first, *_waiting(stream)])
+            # Until the app has stopped, Faust's supervisor starts a failed agent anew. What comes behind the failed chunks
+            # must not be handled before them: they would be taken for done, and be lost.
+            if failed or not chunks:
+                continue
             try:
                 await handle(chunks)
             except Exception as error:
+                failed = True
                 log.exception("agent.crashed", agent=name, app=app.conf.id)
                 await app.crash(error)
                 raise
-            finally:
-                if not keeps_chunks:
-                    for chunk in chunks:
-                        consumer_of(app).release(chunk)
+            if not keeps_chunks:
+                for chunk in chunks:
+                    consumer_of(app).release(chunk)
 
     app.agent(source, name=name)(agent)
 
@@ -153,8 +160,12 @@ def add_work(app: App, name: str, work: Work, close: Work) -> None:
     app.on_before_shutdown.connect(leave, weak=False)
 
 
-def _waiting(app: App, stream: StreamT[Any]) -> list[Chunk]:
-    """The chunks that wait behind the first one; those of an earlier generation are dropped: they are read again."""
+def _waiting(stream: StreamT[Any]) -> list[Chunk]:
+    """The chunks that wait behind the first one."""
     queue = cast("Any", stream.channel).queue
-    events = [queue.get_nowait() for _ in range(queue.qsize())]
-    return [event.value for event in events if event.message.generation_id == app.consumer_generation_id]
+    return [queue.get_nowait().value for _ in range(queue.qsize())]
+
+
+def _of_this_generation(app: App, chunks: list[Chunk]) -> list[Chunk]:
+    """Without those of an earlier generation of the group: they are read again."""
+    return [chunk for chunk in chunks if chunk.generation == app.consumer_generation_id]

@@ -4,6 +4,7 @@ An example is acknowledged by the record of `churn.models` that holds what was l
 next one: state and position are one record, so an interruption neither loses an example nor learns one twice.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +28,7 @@ from streams.transactions import Place, Row
 from streams.transport import Chunk, consumer_of
 
 MODEL: Final = "churn"
+_PROOF_PAUSE_S: Final = 0.5
 
 log = structlog.get_logger("churn.learn")
 
@@ -85,13 +87,19 @@ class Learner:
         """
         if self._examples not in assigned:
             return dict.fromkeys(assigned, 0)
+        examples = TopicPartition(*self._examples)
         async with reader(self._settings) as consumer:
             records = await read_to_end(consumer, TopicPartition(self._settings.topic("models"), 0))
+            begin = (await consumer.beginning_offsets([examples]))[examples]
+            end = (await consumer.end_offsets([examples]))[examples]
         last = next((record for record in reversed(records) if record.key == MODEL.encode() and record.value is not None), None)
         self.model, self._next_offset, self._since_snapshot = self._new_model(), 0, 0
         if last is not None:
             self._go_on_from(decode_state(last.value))
         self._safe_offset = self._next_offset
+        if not begin <= self._next_offset <= end:
+            # The model is what it is; what it never saw cannot be had any more.
+            log.warning("learn.examples_gone", next_offset=self._next_offset, begin=begin, end=end)
         log.info("learn.restored", next_offset=self._next_offset, examples=self.model.quality.examples)
         return {tp: self._next_offset if tp == self._examples else 0 for tp in assigned}
 
@@ -100,7 +108,7 @@ class Learner:
         for chunk in chunks:
             for record in chunk.records:
                 if chunk.generation != self.app.consumer_generation_id:
-                    return  # restored meanwhile: all of this is read again
+                    break  # restored meanwhile: all of this is read again
                 if record.offset >= self._next_offset:
                     self._learn(record.value, record.offset)
                     if self._since_snapshot >= self._settings.learn_snapshot_examples:
@@ -145,7 +153,7 @@ class Learner:
             revision=0,  # the clock gives it: the document's place in the control topic
             document=document,
         )
-        if not await consumer_of(self.app).still_member(chunk.tp, self._safe_offset):
+        if not await self._is_ours(chunk):
             return  # another process learns now, and cuts the same snapshot
         control, models = Place(self._settings.topic("control"), 0), Place(self._settings.topic("models"), 0)
         await self._writer.write({control: [Row(f"model/{MODEL}".encode(), encode(published))]})
@@ -155,6 +163,15 @@ class Learner:
         self.counters.snapshots += 1
         quality = document.quality
         log.info("learn.snapshot", offset=offset, usable=document.usable, auc=quality.auc, log_loss=quality.log_loss)
+
+    async def _is_ours(self, chunk: Chunk) -> bool:
+        """Prove it by a commit that the broker takes; one that it does not answer proves nothing, and is tried again."""
+        consumer = consumer_of(self.app)
+        while chunk.generation == self.app.consumer_generation_id and not self.app.should_stop:
+            if await consumer.still_member(chunk.tp, self._safe_offset):
+                return True
+            await asyncio.sleep(_PROOF_PAUSE_S)
+        return False
 
 
 def _example_in(value: bytes | None, offset: int) -> ExampleRecord | None:
