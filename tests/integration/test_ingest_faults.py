@@ -121,14 +121,17 @@ class Refusal:
 
 
 async def ingest_until_refused(
-    settings: Settings, refusal: Refusal, monkeypatch: pytest.MonkeyPatch, *, waiting: int = 0
+    settings: Settings, refusal: Refusal, monkeypatch: pytest.MonkeyPatch, *, behind: tuple[int, int] = (0, 0)
 ) -> None:
-    """Run an ingest until a write of it is refused, while so many records more wait than the first read may have had."""
+    """Run an ingest until a write of it is refused, while orders wait that were sent after it had read."""
     with monkeypatch.context() as patched, pytest.raises(NotEnoughReplicasError):  # noqa: PT012
         refusal.install(patched)
         async with running_roles(settings, ["ingest"]) as running:
             consumer = consumer_of(running.apps["ingest"])
-            await until(lambda: refusal.reached and sum(map(consumer.held, consumer.assignment())) >= waiting)
+            await until(lambda: refusal.reached)
+            held = sum(map(consumer.held, consumer.assignment()))
+            await send(settings, *behind)
+            await until(lambda: sum(map(consumer.held, consumer.assignment())) >= held + (behind[1] - behind[0]))
             refusal.go.set()
             await asyncio.wait_for(running.wait_crashed(), 30)
 
@@ -136,10 +139,9 @@ async def ingest_until_refused(
 async def test_a_write_that_the_broker_refuses_stops_the_worker_and_nothing_is_skipped(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await send(settings, 0, SIZE)
-    # Whatever the refused write was made of, more waits behind it.
-    await ingest_until_refused(settings, Refusal(settings.topic("events"), at=3), monkeypatch, waiting=SIZE)
-    assert await count(settings) < 2 * SIZE
+    await send(settings, 0, 50)
+    await ingest_until_refused(settings, Refusal(settings.topic("events"), at=1), monkeypatch, behind=(50, SIZE))
+    assert await count(settings) < 2 * 50
     await assert_in_order(settings)
 
     async with running_roles(settings, ["ingest"]):
