@@ -57,13 +57,16 @@ class RoleApp(App):
             log.warning("role.left_unfinished", app=self.conf.id, after_ms=int(_FINISH_WITHIN_S * 1000))
 
 
-def make_app(settings: Settings, role: Role, *, read_committed: bool = False, seek: SeekHook | None = None) -> App:
+def make_app(
+    settings: Settings, role: Role, *, read_committed: bool = False, bare_records: bool = False, seek: SeekHook | None = None
+) -> App:
     """An app without agents yet.
 
     Args:
         settings: brokers, names, sizes.
         role: gives the consumer group.
         read_committed: do not see records of open and aborted transactions.
+        bare_records: see `ReadOptions`.
         seek: says where to read on after each rebalance; else at the committed offsets.
     """
     app = RoleApp(
@@ -88,7 +91,12 @@ def make_app(settings: Settings, role: Role, *, read_committed: bool = False, se
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=_FETCH_BYTES,
     )
-    options = ReadOptions(read_committed=read_committed, seek=seek, max_backlog_records=settings.max_backlog_records)
+    options = ReadOptions(
+        read_committed=read_committed,
+        seek=seek,
+        bare_records=bare_records,
+        max_backlog_records=settings.max_backlog_records,
+    )
     app.transport = ChunkTransport(app, options)
     return app
 

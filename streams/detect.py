@@ -26,7 +26,7 @@ log = structlog.get_logger("churn.detect")
 def make_detect_app(settings: Settings, new_engine: NewEngine = PartitionEngine) -> App:
     """The app of the role `detect`."""
     detector = Detector(settings, new_engine)
-    app = make_app(settings, "detect", seek=detector.on_assigned)
+    app = make_app(settings, "detect", bare_records=True, seek=detector.on_assigned)
     detector.app = app
     cast("Any", app).detector = detector
     add_agent(app, "detect", [settings.topic("events")], detector.feed, keeps_chunks=True)

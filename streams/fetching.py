@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from aiokafka.client import ConnectionGroup
+from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
@@ -63,6 +64,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         self._arrival: asyncio.Future[None] | None = None
         self._woken = False
         self._commit_refused = False
+        self._bare = cast("Any", self.consumer).options.bare_records
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:  # noqa: ANN401 - aiokafka has no types
         """As the stock one (drivers/aiokafka.py), save for three things.
@@ -108,7 +110,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
                     raise ConsumerStoppedError
                 _let_the_full_wait(fetcher, room)
                 if not fetcher._subscriptions.reassignment_in_progress:
-                    records = await _popped(fetcher, room, consumer._max_poll_records)
+                    records = await _popped(fetcher, room, consumer._max_poll_records, bare=self._bare)
                     if records:
                         return Fetched(records, dict(self.epochs))
                 await self._next_arrival(fetcher)
@@ -232,16 +234,29 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         return await asyncio.wrap_future(running)
 
 
-async def _popped(fetcher: Any, room: Mapping[TP, int], most: int) -> dict[TP, list[ConsumerRecord]]:  # noqa: ANN401
+async def _popped(
+    fetcher: Any,  # noqa: ANN401
+    room: Mapping[TP, int],
+    most: int,
+    *,
+    bare: bool,
+) -> dict[TP, list[ConsumerRecord]]:
     """What is here, of each partition as much as it has room for.
 
     A timeout of 0 takes what is there and never waits: no seek can come between the caller's checks and the records.
     """
     popped: dict[TP, list[ConsumerRecord]] = {}
-    for tp in list(fetcher._records):
+    for tp, result in list(fetcher._records.items()):
         if (limit := min(room.get(tp, 0), most)) > 0:
+            if bare and isinstance(result, FetchResult) and result._partition_records is not None:
+                # `PartitionRecords._consumer_record` (consumer/fetcher.py) is most of what it costs to read a record.
+                result._partition_records._consumer_record = _as_it_is
             popped.update(await fetcher.fetched_records({tp}, timeout=0, max_records=limit))
     return popped
+
+
+def _as_it_is(_tp: TopicPartition, record: ConsumerRecord) -> ConsumerRecord:
+    return record
 
 
 def _let_the_full_wait(fetcher: Any, room: Mapping[TP, int]) -> None:  # noqa: ANN401

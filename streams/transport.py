@@ -60,6 +60,8 @@ class ReadOptions:
     """Records of open and aborted transactions are not seen."""
     seek: SeekHook | None = None
     """Without one, reading goes on at the committed offsets."""
+    bare_records: bool = False
+    """Records come as they were decoded, which is quicker: offset, timestamp, key, value, headers; no topic, no partition."""
     max_backlog_records: int = 20_000
     """Most records handed to the agent and not released, over all partitions; each has an equal share, at least one."""
 
@@ -216,8 +218,8 @@ class ChunkConsumer(driver.Consumer):
             return
         generation, last = self.app.consumer_generation_id, records[-1]
         message = ConsumerMessage(
-            topic=last.topic,
-            partition=last.partition,
+            topic=tp.topic,
+            partition=tp.partition,
             offset=last.offset,
             timestamp=last.timestamp / 1e3,
             timestamp_type=last.timestamp_type,

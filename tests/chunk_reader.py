@@ -26,6 +26,7 @@ class Reader:
     settings: Settings
     topic: str
     read_committed: bool = False
+    bare_records: bool = False
     seek: SeekHook | None = None
     fails_at: str | None = None
     keeps_chunks: bool = False
@@ -34,7 +35,7 @@ class Reader:
 
     async def handle(self, chunks: list[Chunk]) -> None:
         for chunk in chunks:
-            values = [record.value.decode() for record in chunk.records]
+            values = [(record.value or b"").decode() for record in chunk.records]
             if self.fails_at in values:
                 raise ValueError(self.fails_at)
             self.values += values
@@ -43,7 +44,9 @@ class Reader:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Roles]:
-        self.app: App = make_app(self.settings, "ingest", read_committed=self.read_committed, seek=self.seek)
+        self.app: App = make_app(
+            self.settings, "ingest", read_committed=self.read_committed, bare_records=self.bare_records, seek=self.seek
+        )
         add_agent(self.app, "reader", [self.topic], self.handle, keeps_chunks=self.keeps_chunks)
         running = Roles({"ingest": self.app})
         try:

@@ -206,3 +206,23 @@ async def test_when_all_are_full_nothing_is_asked_for_until_one_has_room(bootstr
             consumer.release(chunk)
         await until(lambda: len(reader.values) == 300)
         assert [value for value in reader.values if int(value) >= 100] == [str(number) for number in range(100, 200)]
+
+
+async def test_bare_records_are_the_same_records(settings: Settings, topic: str) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap) as producer:
+        await producer.send_and_wait(topic, b"value", key=b"key", partition=0, headers=[("name", b"text")])
+        await producer.send_and_wait(topic, None, key=b"gone", partition=0)
+        await producer.send_and_wait(topic, b"end", partition=0)
+    seen = []
+    for bare in (False, True):
+        reader = Reader(settings, topic, seek=from_the_beginning, bare_records=bare)
+        async with reader.running():
+            await until(lambda reader=reader: reader.values[-1:] == ["end"])  # type: ignore[misc]
+        records = [record for chunk in reader.chunks for record in chunk.records]
+        seen.append([(each.offset, each.timestamp, each.key, each.value, list(each.headers)) for each in records])
+    assert seen[0] == seen[1]
+    assert [(offset, key, value, headers) for offset, _, key, value, headers in seen[1]] == [
+        (0, b"key", b"value", [("name", b"text")]),
+        (1, b"gone", None, []),
+        (2, None, b"end", []),
+    ]

@@ -16,7 +16,7 @@ import aiokafka.producer.sender
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
-from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult
+from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -103,6 +103,8 @@ NAMES: Final = [
     Lean(Fetcher, "_wait_consume_future", "fetching", "the fetcher looks again"),
     Lean(Fetcher, "_fetch_max_wait_ms", "fetching", "fetches wait less while a partition is full"),
     Lean(FetchResult, "_backoff", "fetching", "a full partition holds no other back"),
+    Lean(FetchResult, "_partition_records", "fetching", "records as they were decoded"),
+    Lean(PartitionRecords, "_consumer_record", "fetching", "records as they were decoded"),
     Lean(FetchError, "_backoff", "fetching", "a full partition holds no other back"),
     Lean(SubscriptionState, "fetch_context", "fetching", "somebody reads"),
     Lean(SubscriptionState, "reassignment_in_progress", "fetching", "whether a rebalance is at work"),
@@ -129,6 +131,7 @@ PASSAGES: Final = [
     Passage(Fetcher._get_actions_per_node, "self._fetch_max_wait_ms", "fetching", "read for each fetch"),
     Passage(Fetcher.fetched_records, "if drained or not timeout", "fetching", "a timeout of 0 never waits"),
     Passage(FetchResult.calculate_backoff, "self._backoff - lifetime", "fetching", "0 is no backoff"),
+    Passage(PartitionRecords._unpack_records, "self._consumer_record(tp, record)", "fetching", "looked up for each record"),
     Passage(Fetcher.close, "x.cancel()\n            await x", "fetching", "why a stop is caught: it raises a cancellation"),
     Passage(
         GroupCoordinator._on_join_complete, "assignor.on_assignment(assignment)", "assignment", "how it learns what it holds"
