@@ -14,16 +14,17 @@ from detectors.state import Customer, Wakes
 from detectors.state_error import StateError
 from detectors.state_frame import check
 
-MAX_BUSY: Final = 10_000
-"""How many may be structs, some 8 kB each; above it, those that have not changed for longest are put to rest."""
+MAX_BUSY: Final = 20_000
+"""How many may be structs, some 8 kB each; of more, those that have not changed for longest are put to rest."""
 
 _NOTHING: Final[Mapping[int, int]] = {}
 
 
 class Customers:
-    """All customers of one partition, by id."""
+    """All customers of one partition, by id; at most `max_busy` of them are structs, once changes were taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_busy: int = MAX_BUSY) -> None:
+        self._max_busy = max_busy
         self._packed: dict[str, bytes] = {}  # as they were loaded, or last taken; of a new customer nothing yet
         self._busy: dict[str, Customer] = {}  # who has not changed for longest comes first
         self._changed: dict[str, None] = {}  # in the order of their first change: a set has no order to rely on
@@ -107,7 +108,7 @@ class Customers:
 
     def make_room(self) -> None:
         """Put customers to rest while one record changes many; to be called where nobody holds on to a customer."""
-        if len(self._busy) > 2 * MAX_BUSY:
+        if len(self._busy) > 2 * self._max_busy:
             for known in self._least_busy():
                 if known.id in self._changed:
                     self._pack(known)
@@ -127,7 +128,7 @@ class Customers:
 
     def _least_busy(self) -> list[Customer]:
         """Those above the limit, who are structs no more."""
-        return [self._busy.pop(name) for name in list(islice(self._busy, max(0, len(self._busy) - MAX_BUSY)))]
+        return [self._busy.pop(name) for name in list(islice(self._busy, max(0, len(self._busy) - self._max_busy)))]
 
     def _pack(self, customer: Customer) -> None:
         self._packed[customer.id] = self._codec.pack(customer)

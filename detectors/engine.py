@@ -9,6 +9,7 @@ from typing import assert_never
 from detectors import contracts
 from detectors.contracts import ContractEvent
 from detectors.customer_update import update
+from detectors.customers import MAX_BUSY
 from detectors.decisions import Decisions
 from detectors.documents import Document, Documents
 from detectors.duplicates import is_duplicate, is_old_position
@@ -34,12 +35,13 @@ class PartitionEngine:
     Args:
         partition: of the log; it stands in dead letters.
         topic: of the log, likewise.
+        max_busy: customers that are kept ready at most; it costs memory and saves time, and changes no decision.
     """
 
-    def __init__(self, partition: int, topic: str = "churn.events") -> None:
+    def __init__(self, partition: int, topic: str = "churn.events", *, max_busy: int = MAX_BUSY) -> None:
         self._partition = partition
         self._topic = topic
-        self._state = PartitionState()
+        self._state = PartitionState(max_busy)
         self._in_force: InForce | None = None
 
     @property

@@ -13,7 +13,7 @@ from detectors import customer_record as customer_records
 from detectors import documents as document_records
 from detectors import erasure
 from detectors import pending as pending_examples
-from detectors.customers import Customers
+from detectors.customers import MAX_BUSY, Customers
 from detectors.documents import Documents
 from detectors.erasure import Erased
 from detectors.looks import Looks
@@ -35,10 +35,10 @@ _encoder: Final = msgspec.msgpack.Encoder()
 class PartitionState:
     """Everything of one partition."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_busy: int = MAX_BUSY) -> None:
         self.head = Head(engine=ENGINE_VERSION)
         self.marks = Marks(self.head)
-        self.customers = Customers()
+        self.customers = Customers(max_busy)
         self.documents = Documents()
         self.pending = PendingExamples()
         self.erased = Erased()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 import structlog
@@ -23,9 +24,9 @@ from streams.transport import Chunk, ChunkConsumer, consumer_of
 log = structlog.get_logger("churn.detect")
 
 
-def make_detect_app(settings: Settings, new_engine: NewEngine = PartitionEngine) -> App:
-    """The app of the role `detect`."""
-    detector = Detector(settings, new_engine)
+def make_detect_app(settings: Settings, new_engine: NewEngine | None = None) -> App:
+    """The app of the role `detect`; another `new_engine` than the one of the settings is for tests."""
+    detector = Detector(settings, new_engine or partial(PartitionEngine, max_busy=settings.busy_customers))
     app = make_app(settings, "detect", bare_records=True, seek=detector.on_assigned)
     detector.app = app
     cast("Any", app).detector = detector

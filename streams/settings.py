@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         le=900_000,
         description="A transaction that is open for so long is aborted by the broker, which must allow it.",
     )
+    busy_customers: int = Field(
+        20_000, ge=0, description="Customers of a log partition that are kept ready in memory; the others are packed."
+    )
     max_batch_records: int = Field(2_000, ge=1, le=100_000, description="Most records of the log in one transaction.")
     max_backlog_records: int = Field(
         20_000, ge=1, description="Most records that a role holds in memory unprocessed; then it stops fetching."

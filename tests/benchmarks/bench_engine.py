@@ -17,7 +17,6 @@ from time import process_time
 from benchmarks.machine import ROOT
 from benchmarks.mix import BEGINS_MS, FIXED, RULES, history, model
 
-from detectors import customers as customer_records
 from detectors import pending as pending_examples
 from detectors.customer_record import PREFIX
 from detectors.engine import PartitionEngine
@@ -63,8 +62,7 @@ def tell_where(lines: list[bytes]) -> None:
 
 def tell_memory() -> None:
     """Bytes per customer once all of them are idle, by the module that holds them; pending examples apart."""
-    customer_records.MAX_BUSY = 0  # type: ignore[misc]  # everybody is idle once their changes were taken
-    engine, offsets = PartitionEngine(0), count()
+    engine, offsets = PartitionEngine(0, max_busy=0), count()  # everybody is idle once their changes were taken
     engine.apply(next(offsets), RulesPublished(at_ms=0, version="1", revision=1, document=RULES))
     engine.apply(next(offsets), model())
     lines = [encode(event) for event in history(IDLE_CUSTOMERS * EVENTS_OF_IDLE, IDLE_CUSTOMERS)]

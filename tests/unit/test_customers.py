@@ -1,21 +1,20 @@
 """Customers of a partition: structs while somebody looks, small bytes otherwise, the same customers all the time."""
 
+from typing import Final
+
 import pytest
 from engine_run import EngineRun, absence, order, rule_set, tick
 
-from detectors import customers as customers_module
 from detectors.customer_record import PREFIX
 from detectors.customers import Customers
+from detectors.engine import PartitionEngine
 from detectors.occurrence import Occurrence
 
-
-@pytest.fixture(autouse=True)
-def _two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(customers_module, "MAX_BUSY", 2)
+MAX_BUSY: Final = 2
 
 
 def with_orders(*names: str) -> Customers:
-    customers = Customers()
+    customers = Customers(MAX_BUSY)
     for place, name in enumerate(names):
         customer = customers.change(name, first_ms=place)
         customer.lasts["order.placed"] = Occurrence(place, "order.placed", f"o{place}")
@@ -25,7 +24,7 @@ def with_orders(*names: str) -> Customers:
 
 def loaded(customers: Customers) -> Customers:
     """Others, made of the records of these."""
-    found = Customers()
+    found = Customers(MAX_BUSY)
     for key, value in customers.take_changes():
         found.load(key, value)
     return found
@@ -100,7 +99,7 @@ def test_room_is_made_while_many_change_and_nothing_of_it_is_lost() -> None:
 
 def test_a_rule_set_that_changes_everybody_keeps_few_of_them_as_structs() -> None:
     customers = [order(day, customer=f"c{day}") for day in range(20)]
-    run = EngineRun(rule_set(absence(90))).feed(*customers)
+    run = EngineRun(rule_set(absence(90)), engine=PartitionEngine(0, max_busy=MAX_BUSY)).feed(*customers)
     run.engine.take_changes()
 
     run.publish(rule_set(absence(30), version="2"), revision=2).feed(tick(70))
@@ -127,4 +126,4 @@ def test_a_tombstone_forgets_a_customer_while_loading_and_so_does_dropping() -> 
 
 def test_nobody_is_made_up() -> None:
     with pytest.raises(KeyError):
-        Customers().change("nobody")
+        Customers(MAX_BUSY).change("nobody")
