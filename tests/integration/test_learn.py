@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 from detect_log import Log, new_installation, reading, until
 from engine_run import order, tick
+from faust.types import TP
 from standing_run import churn_rules
 
 from detectors.features import NAMES
@@ -21,6 +22,7 @@ from schemas.decisions import ExampleRecord, RiskRecord
 from schemas.instants import DAY_MS
 from streams.learn import learner_of
 from streams.settings import Settings, Topic, variable
+from streams.transport import ChunkConsumer
 from streams.worker import running_roles
 
 pytestmark = pytest.mark.kafka
@@ -130,6 +132,40 @@ async def test_a_killed_learner_is_replaced_by_one_that_learns_the_same(settings
     await put(settings, [encode(example(number)) for number in range(5 * SIZE, 6 * SIZE)])
     async with running_roles(settings, ["learn"]):
         assert await until_snapshot(settings, 6 * SIZE) == encode(oracle(6 * SIZE).snapshot(6 * SIZE))
+
+
+async def test_learners_that_take_turns_in_the_middle_learn_the_same(settings: Settings) -> None:
+    #  one learner   |-------------------------|
+    #  another            |------|      |------|   only one of them has the topic at a time
+    async with running_roles(settings, ["learn"]):
+        for turn in range(1, 5):
+            await put(settings, [encode(example(number)) for number in range((turn - 1) * SIZE, turn * SIZE)])
+            if turn % 2:
+                await until_snapshot(settings, (turn - 1) * SIZE or 1)
+            else:
+                async with running_roles(settings, ["learn"]):
+                    await until_snapshot(settings, turn * SIZE)
+        assert await until_snapshot(settings, 4 * SIZE) == encode(oracle(4 * SIZE).snapshot(4 * SIZE))
+    states = {decode_state(value).next_offset: value for value in await values(settings, "models")}
+    assert states == {offset: encode(oracle(offset).snapshot(offset)) for offset in range(SIZE, 5 * SIZE, SIZE)}
+
+
+async def test_a_snapshot_is_not_left_out_because_the_broker_once_took_no_offsets(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock, refused = ChunkConsumer.still_member, list[int]()
+
+    async def still_member(consumer: ChunkConsumer, tp: TP, next_offset: int) -> bool:
+        if not refused:
+            refused.append(next_offset)
+            return False
+        return await stock(consumer, tp, next_offset)
+
+    monkeypatch.setattr(ChunkConsumer, "still_member", still_member)
+    await put(settings, [encode(example(number)) for number in range(SIZE)])
+    async with running_roles(settings, ["learn"]):
+        assert await until_snapshot(settings, SIZE) == encode(oracle(SIZE).snapshot(SIZE))
+    assert refused == [0]
 
 
 async def test_records_that_are_no_examples_are_passed_over(settings: Settings) -> None:
