@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -26,6 +27,8 @@ _PATIENCE_MS: Final = 60_000
 @contextlib.contextmanager
 def broker() -> Iterator[str]:
     """The broker that CHURN_BOOTSTRAP names, else one of our own that is gone afterwards; yields where it is."""
+    # As Ctrl-C does: so that what was started, and what was made at somebody else's broker, does not stay behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     named = os.environ.get("CHURN_BOOTSTRAP")
     if named:
         yield named

@@ -27,6 +27,8 @@ _UP_WITHIN_S: Final = 60.0
 _ANSWERS_WITHIN_S: Final = 30.0
 _DOWN_WITHIN_S: Final = 20.0
 _ASK_EVERY_S: Final = 0.05
+_LOOK_EVERY_S: Final = 0.25
+_LOOK_AGAIN_S: Final = 0.02
 _STALLED_AFTER_S: Final = 120.0
 
 
@@ -193,10 +195,15 @@ def pace(moments: Sequence[Moment]) -> Pace:
 
     >>> pace([Moment(1, 0, 5, 0), Moment(2, 100, 6, 1), Moment(3, 300, 6.5, 2), Moment(4, 300, 6.6, 2)])
     Pace(per_s=200.0, cpu_us=2500.0, broker_cpu_us=5000.0)
+
+    Raises:
+        WorkerFailed: there was nothing between the two.
     """
     first = next(moment for moment in moments if moment.records)
     last = next(moment for moment in moments if moment.records >= moments[-1].records)
     records = last.records - first.records
+    if not records:
+        raise WorkerFailed("all records were worked off before the first look: more are needed to measure anything")
     return Pace(
         records / (last.at_s - first.at_s),
         (last.cpu_s - first.cpu_s) / records * 1e6,
@@ -228,8 +235,19 @@ def caught_up(workers: Sequence[Worker], records: int) -> Pace:
             came_on_s = time.monotonic()
         elif time.monotonic() - came_on_s > _STALLED_AFTER_S:
             raise WorkerFailed(f"stalled at {moments[-1].records:.0f} of {records} records:\n{workers[0].log[-4000:]}")
-        time.sleep(_ASK_EVERY_S)
+        time.sleep(_pause_s(moments, records))
     return pace(moments)
+
+
+def _pause_s(moments: Sequence[Moment], records: int) -> float:
+    """Until the next look: half of the time that is left at this rate, so that the end is met closely by few looks.
+
+    A look costs the worker milliseconds, which would be part of what is measured.
+    """
+    first, last = next((moment for moment in moments if moment.records), moments[-1]), moments[-1]
+    done, took_s = last.records - first.records, last.at_s - first.at_s
+    left_s = (records - last.records) * took_s / done if done else _LOOK_EVERY_S
+    return min(_LOOK_EVERY_S, max(_LOOK_AGAIN_S, left_s / 2))
 
 
 def free_port() -> int:

@@ -16,7 +16,7 @@ from benchmarks.figures import FIGURES, Figure, percentile
 from benchmarks.flame_layers import START, samples_by_layer
 from benchmarks.machine import children, cpu_s, resident_bytes
 from benchmarks.mix import FIXED, TRIVIAL, Workload, log_lines, source_lines
-from benchmarks.workers import Moment, pace, parsed
+from benchmarks.workers import Moment, WorkerFailed, pace, parsed
 
 from detectors.engine import PartitionEngine
 from schemas.codec import decode_record
@@ -43,6 +43,8 @@ def test_the_pace_begins_with_the_first_records_and_ends_with_the_last() -> None
     #  cpu s     9   10   11   99
     found = pace([Moment(0, 0, 9, 0), Moment(1, 10, 10, 1), Moment(2, 110, 11, 1.5), Moment(3, 110, 99, 9)])
     assert (found.per_s, found.cpu_us, found.broker_cpu_us) == (100, 10_000, 5_000)
+    with pytest.raises(WorkerFailed, match="more are needed"):
+        pace([Moment(0, 110, 9, 0), Moment(1, 110, 10, 1)])
 
 
 def test_a_ratio_above_one_is_better_than_the_aim_whether_more_is_better_or_less() -> None:
