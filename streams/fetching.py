@@ -14,6 +14,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.assignment import StickyAssignor
+from streams.group_failures import watch_group
 
 _LEAVE_WITHIN_S: Final = 0.75
 _LEAVE_ANEW_WITHIN_S: Final = 0.5
@@ -78,6 +79,14 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         if cast("Any", self.consumer).options.read_committed:
             consumer._isolation_level = "read_committed"
         return consumer
+
+    async def on_start(self) -> None:
+        """As the stock one, and what aiokafka's tasks fail with is heard."""
+        await super().on_start()
+        watch_group(self._ensure_consumer(), self.app.conf.id, self._fail)
+
+    def _fail(self, error: BaseException) -> None:
+        asyncio.run_coroutine_threadsafe(self.app.crash(error), self.parent_loop)
 
     # -- fetching
 

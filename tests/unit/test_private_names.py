@@ -113,6 +113,12 @@ NAMES: Final = [
     Lean(TopicPartitionState, "timestamp", "fetching", "positions and ends of partitions"),
     Lean(GroupCoordinator, "generation", "fetching", "what is held is claimed with its generation"),
     Lean(GroupCoordinator, "_maybe_leave_group", "fetching", "leaving the group over another connection"),
+    Lean(GroupCoordinator, "_coordination_task", "group_failures", "it is seen when it ends"),
+    Lean(GroupCoordinator, "request_rejoin", "group_failures", "a member that failed joins again"),
+    Lean(GroupCoordinator, "check_errors", "group_failures", "the error is taken"),
+    Lean(Fetcher, "_fetch_task", "group_failures", "it is seen when it ends"),
+    Lean(SubscriptionState, "abort_waiters", "group_failures", "replaced: who is told of errors"),
+    Lean(driver.AIOKafkaConsumerThread, "on_start", "fetching", "what aiokafka's tasks fail with is heard"),
     Lean(aiokafka.producer.sender, "BACKOFF_OVERRIDE", "transactions", "a shorter wait between transactions"),
     Lean(SendProduceReqHandler, "_can_retry", "transactions", "what is worth another attempt"),
     Lean(AIOKafkaProducer, "_sender", "transactions", "its sender is replaced"),
@@ -139,6 +145,8 @@ PASSAGES: Final = [
     Passage(
         GroupCoordinator._perform_assignment, "assignor.assign(self._cluster, member_metadata)", "assignment", "how it is asked"
     ),
+    Passage(GroupCoordinator._push_error_to_user, "self._subscription.abort_waiters(exc)", "group_failures", "who is told"),
+    Passage(GroupCoordinator.check_errors, "self._error_consumed_fut.set_result(None)", "group_failures", "the error is taken"),
     Passage(
         CoordinatorGroupRebalance.perform_group_join,
         "            try_join = True\n            while try_join:",
