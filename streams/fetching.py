@@ -6,7 +6,6 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
-from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
@@ -15,9 +14,8 @@ from faust.types import TP
 
 from streams.assignment import StickyAssignor
 from streams.group_failures import watch_group
+from streams.group_leaving import left_in_time
 
-_LEAVE_WITHIN_S: Final = 0.75
-_LEAVE_ANEW_WITHIN_S: Final = 0.5
 _FETCH_WAIT_MS: Final = 250
 _FETCH_WAIT_WHILE_FULL_MS: Final = 50
 
@@ -214,17 +212,12 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
             super()._stopped_set()
 
     async def on_thread_stop(self) -> None:
-        """Leave the group and close the consumer, within bounds.
-
-        `AIOKafkaConsumer.stop` waits for each answer as long as `broker_request_timeout`, for one to a request to join as
-        long as the group's slowest member takes, and `Fetcher.close` (consumer/fetcher.py) raises the cancellation of a
-        fetch that failed: the stock thread then never says that it has ended, and the app waits for it for a minute.
-        """
-        stopped = asyncio.ensure_future(super().on_thread_stop())
-        if not await _well_ended(stopped, _LEAVE_WITHIN_S) and self._consumer is not None:
-            left = asyncio.ensure_future(_leave_anew(self._consumer))
-            if not await _well_ended(left, _LEAVE_ANEW_WITHIN_S):
-                self.log.warning("no answer when leaving the group %s: its session has to expire", self.app.conf.id)
+        """As the stock one, within bounds: see `streams.group_leaving`."""
+        stop = super().on_thread_stop()
+        if self._consumer is None:
+            await stop
+        elif not await left_in_time(asyncio.ensure_future(stop), self._consumer):
+            self.log.warning("no answer when leaving the group %s: its session has to expire", self.app.conf.id)
 
     async def _in_this_thread(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run something in this thread's loop; as many at once as are asked for.
@@ -282,23 +275,3 @@ def _let_the_full_wait(fetcher: Any, room: Mapping[TP, int]) -> None:  # noqa: A
         for result in kept:
             result._backoff = 0
         fetcher._notify(fetcher._wait_consume_future)
-
-
-async def _well_ended(task: "asyncio.Task[None]", timeout_s: float) -> bool:
-    """Whether a task ends by itself within a time, and without an error; it is cancelled if not."""
-    await asyncio.wait([task], timeout=timeout_s)
-    if task.done():
-        return not task.cancelled() and task.exception() is None
-    task.cancel()
-    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-    return False
-
-
-async def _leave_anew(consumer: Any) -> None:  # noqa: ANN401
-    """Leave the group over a connection of its own: the old one may wait for the answer to a request to join."""
-    client, coordinator = consumer._client, consumer._coordinator
-    for (_node, group), connection in list(client._conns.items()):
-        if group is ConnectionGroup.COORDINATION:
-            connection.close()
-    await coordinator._maybe_leave_group()
-    await client.close()

@@ -89,11 +89,11 @@ NAMES: Final = [
     Lean(AIOKafkaConsumer, "_partition_assignment_strategy", "fetching", "the assignor is ours"),
     Lean(AIOKafkaConsumer, "_fetcher", "fetching", "records are taken where they arrive"),
     Lean(AIOKafkaConsumer, "_coordinator", "fetching", "generations, and leaving the group"),
-    Lean(AIOKafkaConsumer, "_client", "fetching", "closed when the consumer cannot be stopped in time"),
+    Lean(AIOKafkaConsumer, "_client", "group_leaving", "closed when the consumer cannot be stopped in time"),
     Lean(AIOKafkaConsumer, "_closed", "fetching", "the loop that fetches ends"),
     Lean(AIOKafkaConsumer, "_subscription", "fetching", "positions and ends of partitions"),
-    Lean(AIOKafkaClient, "_conns", "fetching", "the connection to the coordinator is made anew"),
-    Lean(ConnectionGroup, "COORDINATION", "fetching", "the connection to the coordinator is made anew"),
+    Lean(AIOKafkaClient, "_conns", "group_leaving", "the connection to the coordinator is made anew"),
+    Lean(ConnectionGroup, "COORDINATION", "group_leaving", "the connection to the coordinator is made anew"),
     Lean(Fetcher, "fetched_records", "fetching", "records are taken where they arrive"),
     Lean(Fetcher, "_create_fetch_waiter", "fetching", "what wakes when records arrive"),
     Lean(Fetcher, "_subscriptions", "fetching", "whether a rebalance is at work"),
@@ -112,7 +112,7 @@ NAMES: Final = [
     Lean(TopicPartitionState, "highwater", "fetching", "positions and ends of partitions"),
     Lean(TopicPartitionState, "timestamp", "fetching", "positions and ends of partitions"),
     Lean(GroupCoordinator, "generation", "fetching", "what is held is claimed with its generation"),
-    Lean(GroupCoordinator, "_maybe_leave_group", "fetching", "leaving the group over another connection"),
+    Lean(GroupCoordinator, "_maybe_leave_group", "group_leaving", "leaving the group over another connection"),
     Lean(GroupCoordinator, "_coordination_task", "group_failures", "it is seen when it ends"),
     Lean(GroupCoordinator, "request_rejoin", "group_failures", "a member that failed joins again"),
     Lean(GroupCoordinator, "check_errors", "group_failures", "the error is taken"),
@@ -138,7 +138,9 @@ PASSAGES: Final = [
     Passage(Fetcher.fetched_records, "if drained or not timeout", "fetching", "a timeout of 0 never waits"),
     Passage(FetchResult.calculate_backoff, "self._backoff - lifetime", "fetching", "0 is no backoff"),
     Passage(PartitionRecords._unpack_records, "self._consumer_record(tp, record)", "fetching", "looked up for each record"),
-    Passage(Fetcher.close, "x.cancel()\n            await x", "fetching", "why a stop is caught: it raises a cancellation"),
+    Passage(
+        Fetcher.close, "x.cancel()\n            await x", "group_leaving", "why a stop is caught: it raises a cancellation"
+    ),
     Passage(
         GroupCoordinator._on_join_complete, "assignor.on_assignment(assignment)", "assignment", "how it learns what it holds"
     ),
