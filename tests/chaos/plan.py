@@ -19,6 +19,7 @@ JOINED: Final = "rest-1"
 """Clock, learn and deliver in one process; split, each has its own."""
 SPLIT: Final = ("clock-1", "learn-1", "deliver-1")
 SPARE: Final = "detect-3"
+_ANOTHER: Final = "another"
 _CUTS: Final[tuple[Kind, ...]] = ("side silent", "side reset", "broker cut")
 _CHANGES: Final[tuple[Kind, ...]] = ("roll", "new rules", "one more", "one fewer", "split", "join")
 _PAIRS: Final[tuple[tuple[Kind, Kind], ...]] = (("one more", "one fewer"), ("split", "join"))
@@ -91,13 +92,22 @@ def make_plan(counts: Counts, seed: int, pause: float = 1.0) -> list[Step]:
     for first, second in _PAIRS:
         _alternate(kinds, first, second)
     present, plan = [*DETECT, *INGEST, JOINED], []
+    decks: dict[Kind, list[str]] = {"kill": [], "zombie": []}
     for kind in kinds:
         targets, lasts_s, pause_s = _TERMS[kind]
-        # Twice as often of those that own partitions.
-        target = chance.choice(targets or [*present, *DETECT])
+        target = chance.choice(targets) if targets else _drawn(decks[kind], present, chance)
         plan.append(Step(kind, target, chance.uniform(*lasts_s), chance.uniform(*pause_s) * pause))
         present = _present_after(kind, present)
     return plan
+
+
+def _drawn(deck: list[str], present: list[str], chance: random.Random) -> str:
+    """A worker that is there: those that own partitions twice, ingest each once, one of the others, and again."""
+    if not deck:
+        deck += [*DETECT, *DETECT, *INGEST, _ANOTHER]
+        chance.shuffle(deck)
+    name = deck.pop()
+    return chance.choice([other for other in present if other not in {*DETECT, *INGEST}]) if name == _ANOTHER else name
 
 
 def _present_after(kind: Kind, present: list[str]) -> list[str]:

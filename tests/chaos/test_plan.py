@@ -1,7 +1,7 @@
 """The plan of a run: a function of its seed, with everything that was asked for, and nothing undone before it is done."""
 
 import pytest
-from chaos.plan import JOINED, KINDS, SPARE, SPLIT, Counts, make_plan
+from chaos.plan import DETECT, INGEST, JOINED, KINDS, SPARE, SPLIT, Counts, make_plan
 
 ALL = Counts(kills=20, zombies=5, broker_kills=3, cuts=2, disks_full=1, redis_gone=1, rolls=2)
 
@@ -50,3 +50,10 @@ def test_only_workers_that_are_there_are_killed_and_stopped(seed: int) -> None:
             assert step.target != SPARE or spare_is_there
             assert step.target not in SPLIT or are_split
             assert step.target != JOINED or not are_split
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_workers_of_every_role_are_killed(seed: int) -> None:
+    killed = {step.target for step in make_plan(ALL, seed) if step.kind == "kill"}
+
+    assert killed > {*DETECT, *INGEST}
