@@ -2,7 +2,7 @@
 
 The worker catches up with a log that was filled before. Its start is in the picture too: imports are a tower of their
 own. Samples are of all its threads, while they run. Beside the picture it prints which layer of the worker they lie in,
-without the start: in per cent, and as microseconds of a record. Being watched takes time of its own; what a record
+without the start and without waiting: in per cent, and as microseconds of a record. Being watched takes time of its own; what a record
 costs unwatched is what `make bench` prints.
 """
 
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.figures import say
-from benchmarks.flame_layers import START, samples_by_layer
+from benchmarks.flame_layers import START, WAITING, samples_by_layer
 from benchmarks.machine import ROOT, children
 from benchmarks.mix import FIXED, TRIVIAL, log_lines
 from benchmarks.topics_filled import broker, fill, installation
@@ -52,7 +52,7 @@ def main() -> None:
 def tell_layers(picture: Path, samples_per_s: int, records: int) -> None:
     """Where the microseconds go."""
     samples = samples_by_layer(picture.read_text(encoding="utf-8"))
-    del samples[START]
+    del samples[START], samples[WAITING]
     total = samples.total()
     for layer, count in samples.most_common():
         say(f"  {count / total:6.1%} {count / samples_per_s / records * 1e6:7.2f} us  {layer}")

@@ -9,7 +9,15 @@ from itertools import groupby
 from typing import Final
 
 START: Final = "start: imports"
+WAITING: Final = "waiting"
+"""Samples of threads that were asleep: py-spy takes some of them for awake."""
 OTHER: Final = "the rest"
+_WAITS: Final = (
+    "EpollSelector.select (selectors.py",
+    "_PollLikeSelector.select (selectors.py",
+    "Condition.wait (threading.py",
+    "_worker (concurrent/futures/thread.py",
+)
 # A whole of its own: whatever it calls belongs to it.
 _WHOLES: Final = (
     (START, "<frozen importlib._bootstrap"),
@@ -85,6 +93,8 @@ def _parent(above: list[tuple[_Frame, str]], frame: _Frame) -> str | None:
 
 
 def _layer(name: str, parent: str | None) -> str:
+    if any(mark in name for mark in _WAITS):
+        return WAITING
     if any(parent == whole for whole, _ in _WHOLES):
         return str(parent)
     return next((layer for layer, mark in (*_WHOLES, *_LAYERS) if mark in name), parent or OTHER)
