@@ -2,8 +2,8 @@
 
 The worker catches up with a log that was filled before. Its start is in the picture too: imports are a tower of their
 own. Samples are of all its threads, while they run. Beside the picture it prints which layer of the worker they lie in,
-without the start and without waiting: in per cent, and as microseconds of a record. Being watched takes time of its own; what a record
-costs unwatched is what `make bench` prints.
+without the start and without waiting: in per cent, and as microseconds of a record. Being watched takes time of its
+own; what a record costs unwatched is what `make bench` prints.
 """
 
 import argparse
