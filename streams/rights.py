@@ -13,7 +13,7 @@ READ: Final = ACLOperation.READ
 WRITE: Final = ACLOperation.WRITE
 DESCRIBE: Final = ACLOperation.DESCRIBE
 NEEDED: Final[Mapping[Role, Mapping[Topic, Sequence[ACLOperation]]]] = {
-    "ingest": {"control": (DESCRIBE,), "events": (WRITE,), "progress": (READ, WRITE), "deadletters": (WRITE,)},
+    "ingest": {"events": (WRITE,), "progress": (READ, WRITE), "deadletters": (WRITE,)},
     "clock": {"progress": (READ,), "control": (READ,), "events": (READ, WRITE)},
     "detect": {
         "events": (READ,),
@@ -29,8 +29,9 @@ NEEDED: Final[Mapping[Role, Mapping[Topic, Sequence[ACLOperation]]]] = {
     "learn": {"examples": (READ,), "models": (READ, WRITE), "control": (WRITE,)},
     "deliver": {"alerts": (READ,), "risk": (READ,), "lifecycle": (READ,), "deadletters": (WRITE,)},
 }
-"""Beside DESCRIBE_CONFIGS on each of our topics and DESCRIBE on the sources, since every worker checks them at its start;
-READ on the consumer group of the role; and for detect WRITE on the transactional ids."""
+"""Beside READ on the consumer group of the role, and for detect WRITE on the transactional ids."""
+_OF_ALL: Final = (DESCRIBE, ACLOperation.DESCRIBE_CONFIGS)
+"""On each of our topics, since every worker checks them at its start; on the sources DESCRIBE is enough."""
 
 _NO_RIGHT_AT_ALL: Final = 29
 
@@ -73,7 +74,7 @@ def _needed(
     by_right: dict[tuple[str, ACLOperation], list[Role]] = {}
     for role in roles:
         rights = [(settings.topic(topic), operation) for topic, needed in NEEDED[role].items() for operation in needed]
-        rights += [(settings.topic(topic), ACLOperation.DESCRIBE_CONFIGS) for topic in get_args(Topic)]
+        rights += [(settings.topic(topic), operation) for topic in get_args(Topic) for operation in _OF_ALL]
         rights += [(source, READ if role == "ingest" else DESCRIBE) for source in sources]
         for right in rights:
             by_right.setdefault(right, []).append(role)

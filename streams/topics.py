@@ -193,8 +193,14 @@ def _faults(admin: Any, present: list[TopicSpec]) -> list[str]:  # noqa: ANN401
             if counts[spec.name] != spec.partitions
         ),
         *(
+            f"the topic {spec.name} cannot be checked: the right DESCRIBE_CONFIGS on it is missing"
+            for spec in present
+            if not configs[spec.name]
+        ),
+        *(
             f"the topic {spec.name} has {config}={found} and must have {config}={wanted}"
             for spec in present
+            if configs[spec.name]
             for config, default in _FIXED_CONFIGS.items()
             if (found := configs[spec.name][config]["value"]) != (wanted := spec.configs.get(config, default))
         ),

@@ -175,12 +175,15 @@ def running_kafka() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def running_nodes(count: int, doors: Mapping[int, Sequence[Door]] | None = None) -> Iterator[list[KafkaNode]]:
+def running_nodes(
+    count: int, doors: Mapping[int, Sequence[Door]] | None = None, properties: Mapping[str, str] | None = None
+) -> Iterator[list[KafkaNode]]:
     """Run a cluster of one or three nodes for as long as the block lasts.
 
     Args:
         count: of nodes, which are numbered from 1; with three, topics of Kafka itself have three copies.
         doors: by node.
+        properties: of every node, beside those of all tests.
 
     Raises:
         KafkaUnavailable: no Java, or no Maven to get the jars with.
@@ -196,7 +199,7 @@ def running_nodes(count: int, doors: Mapping[int, Sequence[Door]] | None = None)
             for number in range(1, count + 1)
         ]
         for node in nodes:
-            node.command = _prepared(java, jars, node, nodes)
+            node.command = _prepared(java, jars, node, nodes, properties or {})
         try:
             for node in nodes:
                 node.start()
@@ -243,11 +246,12 @@ def _jars() -> Path:
     return jars
 
 
-def _prepared(java: str, jars: Path, node: KafkaNode, nodes: Sequence[KafkaNode]) -> list[str]:
+def _prepared(java: str, jars: Path, node: KafkaNode, nodes: Sequence[KafkaNode], more: Mapping[str, str]) -> list[str]:
     """Write the configuration, format the storage, and return the command that starts the node."""
     node.directory.mkdir()
     properties, logging = node.directory / "server.properties", node.directory / "log4j2.properties"
-    properties.write_text(_properties(node, nodes), encoding="utf-8")
+    lines = [f"{name}={value}\n" for name, value in more.items()]
+    properties.write_text(_properties(node, nodes) + "".join(lines), encoding="utf-8")
     logging.write_text(_LOGGING, encoding="utf-8")
     jvm = [java, *_JVM_FLAGS, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars}/*"]
     storage = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(properties)]
