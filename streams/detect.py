@@ -177,7 +177,7 @@ class Detector:
     def _give_up(self, partition: int, error: BaseException) -> None:
         """Refuse the partition alone, or end the worker, as the error is of the one or of the whole installation."""
         status = self._statuses.get(partition)
-        if severity(error) is Severity.PARTITION and status is not None:
+        if status is not None and severity(error) is Severity.PARTITION:
             log.error("partition.refused", partition=partition, reason=str(error))
             self._consumer.pause(TP(status.topic, partition))
             status.refuse(str(error))

@@ -17,6 +17,7 @@ from aiokafka.errors import (
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError as AdminError
 
+from detectors.state_error import StateError
 from streams.restore import StateRefusedError
 from streams.rights import missing_rights
 from streams.settings import Settings, variable
@@ -57,7 +58,7 @@ def severity(error: BaseException) -> Severity:
     >>> severity(TimeoutError()), severity(TopicAuthorizationFailedError("churn.alerts")), severity(StateRefusedError(""))
     (<Severity.PASSING: 1>, <Severity.WORKER: 3>, <Severity.PARTITION: 2>)
     """
-    if isinstance(error, StateRefusedError):
+    if isinstance(error, (StateError, StateRefusedError)):
         return Severity.PARTITION
     passing = isinstance(error, (KafkaError, OSError, TimeoutError)) and not isinstance(error, _HOPELESS)
     return Severity.PASSING if passing else Severity.WORKER

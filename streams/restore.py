@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from detectors.engine import PartitionEngine
+from detectors.state_error import StateError
 from streams.settings import Settings
 
 _POLL_TIMEOUT_MS: Final = 200
@@ -31,7 +32,7 @@ class LogGapError(RuntimeError):
 
 
 class StateRefusedError(RuntimeError):
-    """A record of state cannot be used, and guessing would decide wrongly; the message names the record."""
+    """A record of `churn.state` cannot be used, and nothing may be guessed; the message names its key, and where it stands."""
 
 
 @dataclass
@@ -148,12 +149,13 @@ async def _load(
     progress.begin = progress.position = (await consumer.beginning_offsets([state]))[state]
     progress.end = (await consumer.end_offsets([state]))[state]  # of what is committed, as the consumer's isolation says
     await consumer.seek_to_beginning(state)
+    damaged: dict[bytes, str] = {}
     moved_s = told_s = progress.started_s = time.monotonic()
     while (position := await consumer.position(state)) < progress.end:
         progress.position = position
         for records in (await consumer.getmany(timeout_ms=_POLL_TIMEOUT_MS)).values():
             for record in records:
-                _take(engine, state, record)
+                _take(engine, record, damaged)
             progress.records += len(records)
             moved_s = time.monotonic()
         now_s = time.monotonic()
@@ -170,13 +172,17 @@ async def _load(
                 eta_s=None if eta_s is None else round(eta_s),
             )
     progress.position = progress.end
+    if damaged:
+        more = f"; {len(damaged) - 1} more" if len(damaged) > 1 else ""
+        raise StateRefusedError(f"{next(iter(damaged.values()))}{more}")
 
 
-def _take(engine: PartitionEngine, state: TopicPartition, record: ConsumerRecord) -> None:
+def _take(engine: PartitionEngine, record: ConsumerRecord, damaged: dict[bytes, str]) -> None:
+    """Load a record. One that cannot be used matters only if none of its key comes after it: so it can be written anew."""
     try:
         engine.load(record.key, record.value)
-    except Exception as error:
-        key = record.key.decode(errors="backslashreplace")
-        raise StateRefusedError(
-            f"the record {key!r} at offset {record.offset} of {state.topic}/{state.partition} cannot be used: {error}"
-        ) from error
+    except StateError as error:
+        damaged[record.key] = f"{error} (offset {record.offset} of {record.topic}/{record.partition})"
+    else:
+        if damaged:
+            damaged.pop(record.key, None)

@@ -126,6 +126,8 @@ class PartitionWriter:
         except (KafkaError, TimeoutError):
             with contextlib.suppress(KafkaError, TimeoutError):
                 await asyncio.wait_for(self._producer.client.close(), _STOP_TIMEOUT_S)
+            if (sending := self._producer._sender.sender_task) is not None:
+                sending.cancel()
 
     @contextlib.asynccontextmanager
     async def _pending(self, stage: str) -> AsyncIterator[None]:
