@@ -20,7 +20,7 @@ from streams.settings import Settings
 from streams.transactions import PartitionWriter, Place, Row
 from streams.transport import Chunk, ChunkConsumer
 
-_FINISH_TIMEOUT_S: Final = 3.0
+_FINISH_TIMEOUT_S: Final = 1.0
 
 log = structlog.get_logger("churn.detect")
 
