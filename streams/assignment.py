@@ -7,7 +7,7 @@ process overwrite each other; and nothing calls its `on_generation_assignment` (
 a process which slept through a rebalance claims its old partitions with the same right as their new owner.
 """
 
-from collections import Counter
+import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -45,57 +45,69 @@ def assign(members: Mapping[str, Member], partitions: Mapping[str, int]) -> dict
         members: by member id.
         partitions: how many each topic has; a topic that is not there has none yet.
     """
-    everything = [TP(topic, number) for topic in sorted(partitions) for number in range(partitions[topic])]
     readers = {topic: [member for member in sorted(members) if topic in members[member].topics] for topic in partitions}
-    given = _kept(members, everything)
-    taken = set().union(*given.values())
+    kept = _kept(members, partitions)
+    given: dict[str, _Given] = {member: _Given() for member in sorted(members)}
+    for tp, member in kept.items():
+        given[member].add(tp)
     # Partitions that few may read go first: the others can make up for an imbalance.
-    for tp in sorted(everything, key=lambda tp: (len(readers[tp.topic]), tp)):
-        if tp not in taken and readers[tp.topic]:
-            least = min(readers[tp.topic], key=lambda member: (len(given[member]), _of_topic(given[member], tp.topic), member))
-            given[least].add(tp)
+    for topic in sorted(partitions, key=lambda topic: (len(readers[topic]), topic)):
+        for tp in (TP(topic, number) for number in range(partitions[topic]) if readers[topic]):
+            if tp not in kept:
+                given[min(readers[topic], key=lambda member: (given[member].size, given[member].of(tp.topic), member))].add(tp)
     while move := next(_moves(members, given), None):
         giver, taker = move
-        tp = _to_move(given[giver], given[taker], members[taker].topics)
-        given[giver].remove(tp)
-        given[taker].add(tp)
-    return given
+        given[taker].add(given[giver].give_to(given[taker], members[taker].topics))
+    return {
+        member: {TP(topic, number) for topic in mine.numbers for number in mine.numbers[topic]}
+        for member, mine in given.items()
+    }
 
 
-def _kept(members: Mapping[str, Member], everything: Iterable[TP]) -> dict[str, set[TP]]:
+class _Given:
+    """What one member is given."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.numbers: dict[str, list[int]] = {}
+        """By topic, each a heap: a group may have thousands of partitions, and its leader must not miss its heartbeats."""
+
+    def of(self, topic: str) -> int:
+        """How many of a topic."""
+        return len(self.numbers.get(topic, ()))
+
+    def add(self, tp: TP) -> None:
+        """One more."""
+        heapq.heappush(self.numbers.setdefault(tp.topic, []), tp.partition)
+        self.size += 1
+
+    def give_to(self, taker: "_Given", topics: frozenset[str]) -> TP:
+        """Of the topic that this member has most of, compared with the taker: a busy topic should not end at one member."""
+        wanted = [topic for topic in self.numbers if topic in topics and self.numbers[topic]]
+        topic = min(wanted, key=lambda topic: (taker.of(topic) - self.of(topic), topic))
+        self.size -= 1
+        return TP(topic, heapq.heappop(self.numbers[topic]))
+
+
+def _kept(members: Mapping[str, Member], partitions: Mapping[str, int]) -> dict[TP, str]:
     """What the members held and still want; of two claims to a partition the later one stands."""
-    kept: dict[str, set[TP]] = {member: set() for member in sorted(members)}
     claims: dict[TP, list[tuple[int, str]]] = {}
     for member_id, member in members.items():
         for tp in member.held:
-            if tp.topic in member.topics:
+            if tp.topic in member.topics and 0 <= tp.partition < partitions.get(tp.topic, 0):
                 claims.setdefault(tp, []).append((member.generation, member_id))
-    for tp in everything:
-        if tp in claims:
-            kept[max(claims[tp])[1]].add(tp)
-    return kept
+    return {tp: max(claims[tp])[1] for tp in sorted(claims)}
 
 
-def _moves(members: Mapping[str, Member], given: Mapping[str, set[TP]]) -> Iterator[tuple[str, str]]:
+def _moves(members: Mapping[str, Member], given: Mapping[str, _Given]) -> Iterator[tuple[str, str]]:
     """Who should give a partition to whom; the most unequal pair first. Each move makes the sum of squares smaller."""
-    by_size = sorted(given, key=lambda member: (len(given[member]), member))
+    by_size = sorted(given, key=lambda member: (given[member].size, member))
     for giver in reversed(by_size):
         for taker in by_size:
-            if len(given[giver]) <= len(given[taker]) + 1:
+            if given[giver].size <= given[taker].size + 1:
                 break
-            if any(tp.topic in members[taker].topics for tp in given[giver]):
+            if any(given[giver].of(topic) for topic in members[taker].topics):
                 yield giver, taker
-
-
-def _to_move(giver: set[TP], taker: set[TP], topics: frozenset[str]) -> TP:
-    """Of the topic that the giver has most of, compared with the taker: a busy topic should not end at one member."""
-    surplus = Counter(tp.topic for tp in giver)
-    surplus.subtract(tp.topic for tp in taker)
-    return min((tp for tp in giver if tp.topic in topics), key=lambda tp: (-surplus[tp.topic], tp))
-
-
-def _of_topic(given: set[TP], topic: str) -> int:
-    return sum(tp.topic == topic for tp in given)
 
 
 class _Claim(msgspec.Struct, array_like=True, frozen=True):
