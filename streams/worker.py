@@ -16,6 +16,7 @@ from faust import App
 from kafka.errors import KafkaError
 from mode import Service
 
+from streams.garbage import look_seldom
 from streams.logs import configure_logging
 from streams.metrics_server import serving
 from streams.refusals import BrokerRefusedError
@@ -123,6 +124,7 @@ async def running_roles(
 
 def run_worker(settings: Settings, roles: Sequence[Role] = ROLES) -> NoReturn:
     """Run roles until SIGTERM or SIGINT, and end the process: status 1 if something failed, which is logged."""
+    look_seldom()
     configure_logging(settings.log_level)
     _end_process(_run(settings, roles))
 

@@ -23,6 +23,7 @@ from detectors.engine import PartitionEngine
 from schemas.codec import decode_line, encode
 from schemas.control import RulesPublished, Tick
 from schemas.instants import DAY_MS
+from streams.garbage import look_seldom
 from streams.replay import replay
 
 EVENTS = 100_000
@@ -60,22 +61,22 @@ def tell_where(lines: list[bytes]) -> None:
         say(f"  {spent_s / total_s:6.1%}  {name}")
 
 
-def tell_memory() -> None:
-    """Bytes per customer once all of them are idle, by the module that holds them; pending examples apart."""
+def tell_memory() -> dict[str, bytes]:
+    """Bytes per customer once all of them are idle, by the module that holds them; pending examples apart. The state."""
     engine, offsets = PartitionEngine(0, max_busy=0), count()  # everybody is idle once their changes were taken
     engine.apply(next(offsets), RulesPublished(at_ms=0, version="1", revision=1, document=RULES))
     engine.apply(next(offsets), model())
     lines = [encode(event) for event in history(IDLE_CUSTOMERS * EVENTS_OF_IDLE, IDLE_CUSTOMERS)]
-    sizes: dict[str, int] = {}
+    state: dict[str, bytes] = {}  # keys are texts of our own, so that nobody else is charged for them
     tick_ms = BEGINS_MS
     tracemalloc.start(2)  # a frame, and who called it: what seals a record does so for all kinds of them
     for line in lines:
         record = decode_line(line)
         while record.at_ms >= tick_ms:
-            sizes |= _ticked(engine, next(offsets), tick_ms)
+            _tick(engine, next(offsets), tick_ms, state)
             tick_ms += DAY_MS
         engine.apply(next(offsets), record)
-    sizes |= _ticked(engine, next(offsets), tick_ms + DAY_MS)
+    _tick(engine, next(offsets), tick_ms + DAY_MS, state)
     gc.collect()
     held = tracemalloc.take_snapshot().statistics("traceback")
     tracemalloc.stop()
@@ -85,18 +86,58 @@ def tell_memory() -> None:
         files = [frame.filename for frame in one.traceback]
         if files[-1].startswith(str(ROOT)) and not apart.intersection(files):
             mine[files[-1]] += one.size
+    sizes = [len(value) for key, value in state.items() if key.encode().startswith(PREFIX)]
     customers = len(sizes)
-    say(f"{mine.total() / customers:.0f} bytes per idle customer; {sum(sizes.values()) / customers:.0f} in churn.state")
+    say(f"{mine.total() / customers:.0f} bytes per idle customer; {sum(sizes) / customers:.0f} in churn.state")
     for file, size in mine.most_common():
         if size >= customers:
             say(f"  {size / customers:6.0f}  {Path(file).relative_to(ROOT)}")
+    return state
 
 
-def _ticked(engine: PartitionEngine, offset: int, at_ms: int) -> dict[str, int]:
-    """The size of every customer that changed."""
+def tell_restore(state: dict[str, bytes]) -> None:
+    """What a customer costs when a partition is restored, and when somebody looks; and the bytes of one who is busy."""
+    records = {key.encode(): value for key, value in state.items()}
+    ids = [key.removeprefix(PREFIX).decode() for key in records if key.startswith(PREFIX)]
+    others = {key: value for key, value in records.items() if not key.startswith(PREFIX)}
+    loading_s, looking_s = [], []
+    for _ in range(RUNS):
+        began_s = process_time()
+        _restored(others)
+        made_s = process_time()
+        engine = _restored(records)
+        loaded_s = process_time()
+        for customer_id in ids:
+            engine._state.customers.find(customer_id)
+        loading_s.append(loaded_s - made_s - (made_s - began_s))
+        looking_s.append(process_time() - loaded_s)
+    engine = _restored(records)
+    tracemalloc.start()
+    for customer_id in ids:
+        engine._state.customers.find(customer_id)
+    busy = tracemalloc.get_traced_memory()[0] / len(ids)
+    tracemalloc.stop()
+    load_us, look_us = (median(found) / len(ids) * 1e6 for found in (loading_s, looking_s))
+    say(f"{load_us:.1f} us to restore a customer, {look_us:.1f} us to look at one; {busy:.0f} bytes more while busy")
+
+
+def _restored(state: dict[bytes, bytes]) -> PartitionEngine:
+    engine = PartitionEngine(0)
+    for key, value in state.items():
+        if not key.startswith(pending_examples.PREFIX):
+            engine.load(key, value)
+    engine.restored()
+    return engine
+
+
+def _tick(engine: PartitionEngine, offset: int, at_ms: int, state: dict[str, bytes]) -> None:
+    """A tick, and what changed up to it."""
     engine.apply(offset, Tick(at_ms=at_ms))
-    changes = engine.take_changes()
-    return {key.decode(): len(value or b"") for key, value in changes if key.startswith(PREFIX)}
+    for key, value in engine.take_changes():
+        if value is None:
+            state.pop(key.decode(), None)
+        else:
+            state[key.decode()] = value
 
 
 def say(text: str) -> None:
@@ -105,7 +146,8 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    look_seldom()  # as a worker does
     mix = [encode(model()), *(encode(event) for event in history(EVENTS, FIXED.customers))]
     tell_speed(mix)
     tell_where(mix)
-    tell_memory()
+    tell_restore(tell_memory())
