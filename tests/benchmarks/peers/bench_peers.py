@@ -18,9 +18,9 @@ Faust (`job_faust.py`): one agent and one table in memory with its changelog. At
 agent sends and the offsets are three writes. Its own `exactly_once` does not hold and is not used. It is given fewer
 events of the same feed, so that the comparison ends.
 
-The settings stand in `tools.py`. The first of each tool is what it is measured with: the quickest of those listed there,
-where what is listed is what somebody who reads the tool's manual would try: how often it commits, how large its batches
-and caches are, where its state is, how many threads it has. `make bench-peers ARGS="--try quix"` runs each of them.
+The settings stand in `tools.py`: those that somebody who reads the tool's manual would try, which are how often it commits,
+how large its batches and caches are, where its state is, how many threads it has. The first of each tool is what it is
+measured with; `make bench-peers ARGS="--try quix"` runs each, and is how the first was chosen.
 """
 
 import argparse
