@@ -20,6 +20,7 @@ from streams.first_rules import wait_for_first_rules
 from streams.heartbeats import Lane, Progress, Reading
 from streams.log_writer import LogWriter
 from streams.mapping import MappingError, load_mapping
+from streams.poison import PoisonWatch
 from streams.routing import Terms, Translate, route
 from streams.settings import Settings
 from streams.sources import Source, SourcesError, load_sources
@@ -96,6 +97,7 @@ class Ingest:
         self._terms = {source.topic: _terms(settings, source) for source in sources}
         self._progress = Progress({source.topic: source.feed for source in sources})
         self._writer = LogWriter(settings)
+        self._poison = PoisonWatch(settings.max_dead_letter_share)
         self._caught_up = asyncio.Event()
         self._recalled: set[Lane] = set()
         self._writing = asyncio.Lock()
@@ -103,7 +105,12 @@ class Ingest:
         self._rules_lead = False
 
     async def read(self, chunks: list[Chunk]) -> None:
-        """Route, write, wait for the acknowledgements, then say that the chunks are done."""
+        """Route, write, wait for the acknowledgements, then say that the chunks are done.
+
+        Raises:
+            PoisonError: most of a source cannot be read.
+            KafkaError: some of it is not in the log, or it is not known whether it is.
+        """
         async with self._writing:
             if not self._leaving:
                 await self._read(chunks)
@@ -131,6 +138,8 @@ class Ingest:
                 return
             self._rules_lead = True
         routed = [self._route(chunk) for chunk in chunks]
+        for chunk, part in zip(chunks, routed, strict=True):
+            self._poison.saw(chunk.tp.topic, len(chunk.records), part.reasons.total())
         rows: dict[Place, list[Row]] = {}
         for part in routed:
             for place, more in part.rows.items():

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     max_ahead_ms: _NonNegativeMs = Field(
         3_600_000, description="An event this far ahead of the broker's time is refused: its clock is wrong."
     )
+    max_dead_letter_share: float = Field(
+        0.5, ge=0, le=1, description="Ingest stops when more of a source's latest 1000 records cannot be read; 1: never."
+    )
     min_transaction_gap_ms: _NonNegativeMs = Field(
         50,
         description="Least time between two transactions of a log partition that is busy; one that was quiet commits at once.",

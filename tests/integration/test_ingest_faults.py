@@ -18,6 +18,7 @@ from detect_log import new_installation, reading, until
 from schemas.codec import decode_heartbeat
 from schemas.progress import Heartbeat
 from streams.ingest import ingest_of
+from streams.poison import PoisonError
 from streams.routing import log_partition
 from streams.settings import Settings, variable
 from streams.transport import consumer_of
@@ -30,6 +31,7 @@ SIZE = 2_000
 """Records of each source partition."""
 WORKER = """
 import sys
+from streams.poison import PoisonError
 from streams.routing import log_partition
 from streams.settings import load_settings
 from streams.transport import consumer_of
@@ -168,6 +170,26 @@ async def test_a_dead_letter_that_is_refused_is_not_lost_either(settings: Settin
         await until(lambda: ingest_of(running.apps["ingest"]).counters.dead_letters.total() == 1)
     async with reading(settings, TopicPartition(settings.topic("deadletters"), 0)) as letters:
         assert [letter.value for letter in letters] == [b"{"]
+
+
+async def test_a_source_that_cannot_be_read_is_not_emptied_into_the_dead_letters(settings: Settings) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap) as producer:
+        topic = settings.source_prefix + "orders"
+        await asyncio.gather(*[await producer.send(topic, b"%d" % number, partition=0) for number in range(3_000)])
+    with pytest.raises(PoisonError, match="CHURN_MAX_DEAD_LETTER_SHARE"):
+        async with running_roles(settings, ["ingest"]) as running:
+            await asyncio.wait_for(running.wait_crashed(), 30)
+    async with reading(settings, TopicPartition(settings.topic("deadletters"), 0)) as letters:
+        assert len(letters) < 1_000
+
+    everything = settings.model_copy(update={"max_dead_letter_share": 1.0})
+    async with running_roles(everything, ["ingest"]):
+        await until(lambda: all_put_aside(settings, 3_000))
+
+
+async def all_put_aside(settings: Settings, count: int) -> bool:
+    async with reading(settings, TopicPartition(settings.topic("deadletters"), 0)) as letters:
+        return {letter.value for letter in letters} == {b"%d" % number for number in range(count)}
 
 
 async def test_a_killed_ingest_is_followed_by_one_that_skips_nothing(settings: Settings) -> None:
