@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import aiokafka.producer.sender
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import IllegalOperation, KafkaError, KafkaTimeoutError
 from aiokafka.producer.sender import Sender, SendProduceReqHandler
 
 from streams.settings import Settings
@@ -109,15 +109,14 @@ class PartitionWriter:
         """
         self._producer._sender.refused = ""
         async with self._pending("the broker has not taken the records of a transaction"):
-            await self._producer.begin_transaction()
-            delivered = [future for place, rows in rows_by_place.items() for future in await self._send(place, rows)]
-            # aiokafka commits a transaction one of whose batches failed: only that batch's future tells (producer/sender.py).
             try:
-                await asyncio.gather(*delivered)
+                await self._commit(rows_by_place)
             except KafkaError as error:
                 raise self._cause() or error from None
-            self._stage = "the broker has not ended a transaction"
-            await self._producer.commit_transaction()
+            except (IllegalOperation, AssertionError) as error:
+                # What fails while something else is still being sent, aiokafka tells of as a state in which nothing can
+                # be sent or committed any more (producer/producer.py, producer/transaction_manager.py).
+                raise self._cause() or KafkaError(repr(error)) from error
 
     async def close(self) -> None:
         """Let go of the connections, also when the broker does not answer."""
@@ -151,6 +150,18 @@ class PartitionWriter:
         waiter = self._producer._txn_manager._transaction_waiter
         return waiter.exception() if waiter is not None and waiter.done() and not waiter.cancelled() else None
 
+    async def _commit(self, rows_by_place: Mapping[Place, Sequence[Row]]) -> None:
+        await self._producer.begin_transaction()
+        delivered: list[Any] = []
+        for place, rows in rows_by_place.items():
+            for sent in await self._send(place, rows):
+                sent.add_done_callback(_heard)
+                delivered.append(sent)
+        # aiokafka commits a transaction one of whose batches failed: only that batch's future tells (producer/sender.py).
+        await asyncio.gather(*delivered)
+        self._stage = "the broker has not ended a transaction"
+        await self._producer.commit_transaction()
+
     async def _send(self, place: Place, rows: Sequence[Row]) -> list[Any]:
         delivered = []
         batch = self._producer.create_batch()
@@ -162,3 +173,9 @@ class PartitionWriter:
         if rows:
             delivered.append(await self._producer.send_batch(batch, place.topic, partition=place.partition))
         return delivered
+
+
+def _heard(sent: "asyncio.Future[Any]") -> None:
+    """What fails together is told once: asyncio would log each failure that nobody has asked for."""
+    if not sent.cancelled():
+        sent.exception()

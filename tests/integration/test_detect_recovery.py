@@ -49,9 +49,11 @@ class FaultyWriter(PartitionWriter):
 
 
 class DawdlingWriter(PartitionWriter):
-    """Sends its first transaction, and ends it only when the broker has lost its patience."""
+    """Sends the first topic of its first transaction, and the others only when the broker has lost its patience."""
 
     dawdles = True
+    one_by_one = False
+    """Send the others one after the other has failed, not all at once."""
 
     async def _send(self, place: Place, rows: Sequence[Row]) -> list[Any]:
         delivered = await super()._send(place, rows)
@@ -59,6 +61,8 @@ class DawdlingWriter(PartitionWriter):
             type(self).dawdles = False
             await asyncio.gather(*delivered)
             await asyncio.sleep(4)  # the time-out is one second, and the broker looks every ten at most
+        elif self.one_by_one:
+            await asyncio.wait(delivered)
         return delivered
 
 
@@ -111,11 +115,13 @@ async def test_failing_transactions_are_told_until_one_goes_through_even_if_noth
     await log.assert_as_the_oracle_says(0)
 
 
+@pytest.mark.parametrize("one_by_one", [False, True])
 async def test_a_transaction_that_the_broker_has_given_up_is_made_again(
-    bootstrap: str, unique: Unique, monkeypatch: pytest.MonkeyPatch
+    bootstrap: str, unique: Unique, monkeypatch: pytest.MonkeyPatch, *, one_by_one: bool
 ) -> None:
     log = Log(new_installation(bootstrap, unique("recovery"), transaction_timeout_ms=1_000))
     monkeypatch.setattr(DawdlingWriter, "dawdles", True)
+    monkeypatch.setattr(DawdlingWriter, "one_by_one", one_by_one)
     monkeypatch.setattr(partition_owner, "PartitionWriter", DawdlingWriter)
     await log.append(0, [PUBLISHED, *silences(0, 100)])
     async with running_roles(log.settings, ["detect"]) as running:
