@@ -19,6 +19,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 BENCH := PYTHONPATH=tests $(BIN)/python -m benchmarks
 # The tests that are about a broker; --durations shows where the time goes.
 BROKER_TESTS := -m kafka --durations=10
+# The tests of the core: no broker, no waiting, so as many at once as there are processors.
+CORE_TESTS := tests/unit tests/properties tests/golden
 
 .PHONY: help install check format check-pythons test test-kafka demo golden bench bench-latency bench-recovery bench-idle bench-scale bench-kill flame bench-engine bench-model bench-incidents requirements clean
 
@@ -57,7 +59,8 @@ check-pythons: $(STAMP) ## for each Python: there are wheels for everything, and
 	done
 
 test: $(STAMP) ## every test; what needs a broker runs on the development broker
-	$(BIN)/python -m pytest --durations=10
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --durations=10 $(CORE_TESTS)
+	$(BIN)/python -m pytest --durations=10 $(addprefix --ignore=,$(CORE_TESTS))
 
 test-kafka: $(STAMP) ## what needs a broker, on Apache Kafka: that of CHURN_BOOTSTRAP, or one that the run starts (Java, Maven)
 	CHURN_KAFKA=1 $(BIN)/python -m pytest $(BROKER_TESTS)
