@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from streams import cli_alerts, cli_rules
+from streams import cli_alerts, cli_model, cli_rules
 
 if TYPE_CHECKING:
     from streams.import_file import ImportSummary
@@ -23,7 +23,7 @@ UNUSABLE: Final = 2
 _UNUSABLE: Final = frozenset({"SettingsError", "RulesFileError", "MappingError", "TableError", "SourcesError", "ReplayError"})
 _FAILED: Final = frozenset(
     {"TopicsError", "ImportRefused", "ExportRefused", "PublishRefused", "DemoError", "KafkaError", "ContractError"}
-    | {"AlertNotFound", "ActionRefused", "RulesNotFound"}
+    | {"AlertNotFound", "ActionRefused", "RulesNotFound", "ModelNotFound", "PinRefused"}
 )
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_rules.app, name="rules")
+app.add_typer(cli_model.app, name="model")
 cli_alerts.add_commands(app)
 
 Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]

@@ -2,6 +2,7 @@
 
 An example is acknowledged by the record of `churn.models` that holds what was learned from it and the offset of the
 next one: state and position are one record, so an interruption neither loses an example nor learns one twice.
+While people hold an older model (`churnwatch model rollback`), learning goes on and no new one comes in force.
 """
 
 import asyncio
@@ -22,12 +23,12 @@ from schemas.errors import ContractError
 from schemas.models import TrainingState
 from streams.apps import add_agent, make_app
 from streams.log_writer import LogWriter
+from streams.model_store import MODEL, STATE_KEY, ModelStore, settle
 from streams.settings import Settings
-from streams.topic_tail import read_to_end, reader
+from streams.topic_tail import reader
 from streams.transactions import Place, Row
 from streams.transport import Chunk, consumer_of
 
-MODEL: Final = "churn"
 _PROOF_PAUSE_S: Final = 0.5
 
 log = structlog.get_logger("churn.learn")
@@ -75,6 +76,8 @@ class Learner:
         self.model = self._new_model()
         self._examples = TP(settings.topic("examples"), 0)
         self._writer = LogWriter(settings)
+        self._store = ModelStore()
+        self._said: Row | None = None
         self._next_offset = 0
         self._safe_offset = 0
         self._since_snapshot = 0
@@ -87,15 +90,15 @@ class Learner:
         """
         if self._examples not in assigned:
             return dict.fromkeys(assigned, 0)
+        self._store, self._said = ModelStore(), None
+        await self._store.refresh(self._settings)
         examples = TopicPartition(*self._examples)
         async with reader(self._settings) as consumer:
-            records = await read_to_end(consumer, TopicPartition(self._settings.topic("models"), 0))
             begin = (await consumer.beginning_offsets([examples]))[examples]
             end = (await consumer.end_offsets([examples]))[examples]
-        last = next((record for record in reversed(records) if record.key == MODEL.encode() and record.value is not None), None)
         self.model, self._next_offset, self._since_snapshot = self._new_model(), 0, 0
-        if last is not None:
-            self._go_on_from(decode_state(last.value))
+        if self._store.state is not None:
+            self._go_on_from(decode_state(self._store.state))
         self._safe_offset = self._next_offset
         if not begin <= self._next_offset <= end:
             # The model is what it is; what it never saw cannot be had any more.
@@ -140,7 +143,10 @@ class Learner:
             self.counters.refused += 1
 
     async def _cut_snapshot(self, chunk: Chunk) -> None:
-        """Publish the scoring part, then the state: a crash between the two publishes it again, which changes nothing."""
+        """Keep the scoring part, publish what is due, then keep the state: after a crash all of it is done again.
+
+        Again changes nothing: the same examples give the same bytes.
+        """
         self._since_snapshot = 0
         offset, state, document = (
             self._next_offset - 1,
@@ -155,14 +161,22 @@ class Learner:
         )
         if not await self._is_ours(chunk):
             return  # another process learns now, and cuts the same snapshot
-        control, models = Place(self._settings.topic("control"), 0), Place(self._settings.topic("models"), 0)
-        await self._writer.write({control: [Row(f"model/{MODEL}".encode(), encode(published))]})
-        await self._writer.write({models: [Row(MODEL.encode(), encode(state))]})
+        models = Place(self._settings.topic("models"), 0)
+        await self._writer.write({models: self._store.rows_with(published)})
+        self._said = await settle(self._settings, self._writer, self._store, self._said)
+        await self._writer.write({models: [Row(STATE_KEY, encode(state))]})
         self._safe_offset = offset + 1
         consumer_of(self.app).done(chunk.tp, self._safe_offset, chunk.generation)
         self.counters.snapshots += 1
-        quality = document.quality
-        log.info("learn.snapshot", offset=offset, usable=document.usable, auc=quality.auc, log_loss=quality.log_loss)
+        quality, held = document.quality, self._store.pin.held
+        log.info(
+            "learn.snapshot",
+            offset=offset,
+            usable=document.usable,
+            auc=quality.auc,
+            log_loss=quality.log_loss,
+            held=held.version if held else None,
+        )
 
     async def _is_ours(self, chunk: Chunk) -> bool:
         """Prove it by a commit that the broker takes; one that it does not answer proves nothing, and is tried again."""

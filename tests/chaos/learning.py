@@ -6,13 +6,13 @@ from chaos.oracle import Found
 from detectors.model import ChurnModel
 from schemas.codec import decode_decision, encode
 from schemas.decisions import ExampleRecord
-from streams.learn import MODEL
+from streams.model_store import MODEL, STATE_KEY
 from streams.settings import Settings
 
 
 def verdict_on_models(settings: Settings, found: Found) -> Verdict:
     """Every training state, byte for byte; a learner that died between writing one and saying so writes it again."""
-    states = list(dict.fromkeys(found.of(settings, "models")))
+    states = list(dict.fromkeys(row for row in found.of(settings, "models") if row.key == STATE_KEY))
     return compare_logs("models", expected_models(settings, found), states, by_content)
 
 
@@ -26,5 +26,5 @@ def expected_models(settings: Settings, found: Found) -> list[Kept]:
         assert isinstance(example, ExampleRecord)
         model.learn(example)
         if number % settings.learn_snapshot_examples == 0:
-            states.append(Kept(MODEL.encode(), encode(model.snapshot(offset + 1))))
+            states.append(Kept(STATE_KEY, encode(model.snapshot(offset + 1))))
     return states

@@ -4,23 +4,21 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import ConsumerRecord, TopicPartition
 from detect_log import Log, new_installation, reading, until
 from engine_run import order, tick
 from faust.types import TP
+from learn_examples import example, oracle, put
 from standing_run import churn_rules
 
-from detectors.features import NAMES
-from detectors.model import ChurnModel, decode_state
+from detectors.model import decode_state
 from schemas.codec import decode_decision, decode_record, encode
 from schemas.control import ModelPublished, RulesPublished
-from schemas.decisions import ExampleRecord, RiskRecord
-from schemas.instants import DAY_MS
+from schemas.decisions import RiskRecord
 from streams.learn import learner_of
+from streams.model_store import STATE_KEY
 from streams.settings import Settings, Topic, variable
 from streams.transport import ChunkConsumer
 from streams.worker import running_roles
@@ -44,37 +42,18 @@ def settings(bootstrap: str, unique: Unique) -> Settings:
     )
 
 
-def example(number: int) -> ExampleRecord:
-    features = [float((number * (place + 3)) % 17) for place in range(len(NAMES))]
-    return ExampleRecord(
-        customer_id=f"c{number}",
-        at_ms=number * DAY_MS,
-        horizon_ms=30 * DAY_MS,
-        churned=features[0] > 9,
-        names=list(NAMES),
-        features=features,
-        active=True,
-    )
-
-
-async def put(settings: Settings, values: list[bytes], *, transaction: str | None = None) -> None:
-    options: dict[str, Any] = {} if transaction is None else {"transactional_id": transaction}
-    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap, **options) as producer:
-        if transaction is not None:
-            await producer.begin_transaction()
-        sent = [await producer.send(settings.topic("examples"), value, partition=0) for value in values]
-        await asyncio.gather(*sent)
-        if transaction is not None:
-            await producer.commit_transaction()
-
-
-async def values(settings: Settings, topic: Topic) -> list[bytes]:
+async def records_of(settings: Settings, topic: Topic) -> list[ConsumerRecord]:
     async with reading(settings, TopicPartition(settings.topic(topic), 0)) as records:
-        return [record.value for record in records]
+        return records
+
+
+async def states(settings: Settings) -> list[bytes]:
+    """The training states, from the first on."""
+    return [record.value for record in await records_of(settings, "models") if record.key == STATE_KEY]
 
 
 async def published(settings: Settings) -> list[ModelPublished]:
-    records = [decode_record(value) for value in await values(settings, "control")]
+    records = [decode_record(record.value) for record in await records_of(settings, "control")]
     return [record for record in records if isinstance(record, ModelPublished)]
 
 
@@ -82,18 +61,11 @@ async def until_snapshot(settings: Settings, next_offset: int) -> bytes:
     """Wait for the training state that goes on at an offset."""
 
     async def is_there() -> bool:
-        states = await values(settings, "models")
-        return bool(states) and decode_state(states[-1]).next_offset >= next_offset
+        written = await states(settings)
+        return bool(written) and decode_state(written[-1]).next_offset >= next_offset
 
     await until(is_there)
-    return (await values(settings, "models"))[-1]
-
-
-def oracle(count: int) -> ChurnModel:
-    model = ChurnModel(min_examples=100, min_rarer=10)
-    for number in range(count):
-        model.learn(example(number))
-    return model
+    return (await states(settings))[-1]
 
 
 async def test_a_restart_in_the_middle_learns_the_same_model_as_no_restart(settings: Settings) -> None:
@@ -146,8 +118,8 @@ async def test_learners_that_take_turns_in_the_middle_learn_the_same(settings: S
                 async with running_roles(settings, ["learn"]):
                     await until_snapshot(settings, turn * SIZE)
         assert await until_snapshot(settings, 4 * SIZE) == encode(oracle(4 * SIZE).snapshot(4 * SIZE))
-    states = {decode_state(value).next_offset: value for value in await values(settings, "models")}
-    assert states == {offset: encode(oracle(offset).snapshot(offset)) for offset in range(SIZE, 5 * SIZE, SIZE)}
+    found = {decode_state(value).next_offset: value for value in await states(settings)}
+    assert found == {offset: encode(oracle(offset).snapshot(offset)) for offset in range(SIZE, 5 * SIZE, SIZE)}
 
 
 async def test_a_snapshot_is_not_left_out_because_the_broker_once_took_no_offsets(
