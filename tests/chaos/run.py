@@ -24,6 +24,7 @@ from chaos.report import Report, stalls_of
 from chaos.watch import Watch
 from chaos.workers import Workers
 
+from streams.model_store import STATE_KEY
 from streams.rules_command import publish
 from streams.settings import Settings, load_settings
 from streams.topics import ensure_topics
@@ -151,7 +152,7 @@ def _report(seconds: float, scene: Scene, watch: Watch, sent: Sent, found: Found
         log_records=sum(len(found.of(settings, "events", number)) for number in numbers),
         alert_records=sum(len(found.of(settings, "alerts", number)) for number in numbers),
         examples=len(found.of(settings, "examples")),
-        models=len(found.of(settings, "models")),
+        models=sum(row.key == STATE_KEY for row in found.of(settings, "models")),
         faults=dict(Counter(fault.kind for fault in scene.faults if fault.done)),
         spared=sum(not fault.done for fault in scene.faults),
         gave_up=scene.gave_up,
