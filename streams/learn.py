@@ -76,7 +76,7 @@ class Learner:
         self.model = self._new_model()
         self._examples = TP(settings.topic("examples"), 0)
         self._writer = LogWriter(settings)
-        self._store = ModelStore()
+        self.store = ModelStore()
         self._said: Row | None = None
         self._next_offset = 0
         self._safe_offset = 0
@@ -90,15 +90,15 @@ class Learner:
         """
         if self._examples not in assigned:
             return dict.fromkeys(assigned, 0)
-        self._store, self._said = ModelStore(), None
-        await self._store.refresh(self._settings)
+        self.store, self._said = ModelStore(), None
+        await self.store.refresh(self._settings)
         examples = TopicPartition(*self._examples)
         async with reader(self._settings) as consumer:
             begin = (await consumer.beginning_offsets([examples]))[examples]
             end = (await consumer.end_offsets([examples]))[examples]
         self.model, self._next_offset, self._since_snapshot = self._new_model(), 0, 0
-        if self._store.state is not None:
-            self._go_on_from(decode_state(self._store.state))
+        if self.store.state is not None:
+            self._go_on_from(decode_state(self.store.state))
         self._safe_offset = self._next_offset
         if not begin <= self._next_offset <= end:
             # The model is what it is; what it never saw cannot be had any more.
@@ -162,13 +162,13 @@ class Learner:
         if not await self._is_ours(chunk):
             return  # another process learns now, and cuts the same snapshot
         models = Place(self._settings.topic("models"), 0)
-        await self._writer.write({models: self._store.rows_with(published)})
-        self._said = await settle(self._settings, self._writer, self._store, self._said)
+        await self._writer.write({models: self.store.rows_with(published)})
+        self._said = await settle(self._settings, self._writer, self.store, self._said)
         await self._writer.write({models: [Row(STATE_KEY, encode(state))]})
         self._safe_offset = offset + 1
         consumer_of(self.app).done(chunk.tp, self._safe_offset, chunk.generation)
         self.counters.snapshots += 1
-        quality, held = document.quality, self._store.pin.held
+        quality, held = document.quality, self.store.pin.held
         log.info(
             "learn.snapshot",
             offset=offset,

@@ -51,6 +51,8 @@ MetricName = Literal[
     "churn_model_log_loss",
     "churn_model_base_log_loss",
     "churn_model_auc",
+    "churn_model_usable",
+    "churn_model_held",
     "churn_delivered_records_total",
     "churn_deliver_retries_total",
     "churn_ready",
@@ -101,6 +103,8 @@ METRICS: Final[Mapping[MetricName, Form]] = {
     "churn_model_log_loss": Form("gauge", (), "Log loss of the model on examples it had not seen."),
     "churn_model_base_log_loss": Form("gauge", (), "Log loss of always saying the base rate; a model must be below it."),
     "churn_model_auc": Form("gauge", (), "Area under the ROC curve on examples that the model had not seen."),
+    "churn_model_usable": Form("gauge", (), "1 if what was learned may decide, 0 if rules alone do."),
+    "churn_model_held": Form("gauge", (), "1 while people hold an older model in force (`churnwatch model rollback`)."),
     "churn_delivered_records_total": Form("counter", (), "Decisions that the sink has taken."),
     "churn_deliver_retries_total": Form("counter", (), "Times that a sink did not take a batch and it was kept."),
     "churn_ready": Form("gauge", ("role",), "1 if a role does its work, 0 if /readyz says why not."),
@@ -245,6 +249,8 @@ def _clock(clock: "Clock") -> Iterator[Sample]:
 def _learn(learner: "Learner") -> Iterator[Sample]:
     yield Sample("churn_learn_examples_total", (), learner.counters.examples)
     yield Sample("churn_learn_refused_examples_total", (), learner.counters.refused)
+    yield Sample("churn_model_usable", (), float(learner.model.usable))
+    yield Sample("churn_model_held", (), float(learner.store.pin.held is not None))
     quality = learner.model.quality.report()
     if not quality.examples:
         return  # nothing was judged yet, and 0 would look like a perfect model

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.decisions import ExampleRecord
+from schemas.model_pin import ModelAction, ModelPin
 from schemas.progress import Heartbeat
 from streams.clock import clock_of, make_clock_app
 from streams.deliver import deliver_of, make_deliver_app
@@ -23,7 +24,20 @@ from streams.partition_status import PartitionStatus
 from streams.settings import SettingsError, load_settings
 
 README = Path(__file__).parents[2] / "README.md"
-UNITS = ("_total", "_seconds", "_records", "_offset", "_partitions", "_ratio", "_ready", "_status", "_log_loss", "_auc")
+UNITS = (
+    "_total",
+    "_seconds",
+    "_records",
+    "_offset",
+    "_partitions",
+    "_ratio",
+    "_ready",
+    "_status",
+    "_log_loss",
+    "_auc",
+    "_usable",
+    "_held",
+)
 BY_CONSUMER = {"churn_position_offset", "churn_lag_records"}
 
 
@@ -61,6 +75,8 @@ def counted_apps() -> dict[Any, Any]:
     learner_of(apps["learn"]).model.learn(
         ExampleRecord(customer_id="ada", at_ms=0, horizon_ms=1, churned=True, names=["gap"], features=[1.0], active=True)
     )
+    pin = ModelPin(actions=[ModelAction(action="rollback", version="churn-9", at_ms=1, by="lena")])
+    learner_of(apps["learn"]).store.pin = pin
     clock = clock_of(apps["clock"]).state
     for appended_ms in (9_000, 10_000):
         beat = Heartbeat(
@@ -123,6 +139,10 @@ async def test_the_values_are_those_of_the_counters(scrape: str) -> None:
     assert found["churn_feed_status"]["churn_feed_status", "orders", "live"] == 1
     assert found["churn_feed_status"]["churn_feed_status", "orders", "dead"] == 0
     assert found["churn_restore_progress_ratio"]["churn_restore_progress_ratio", "0"] == 0.25
+    assert (found["churn_model_usable"], found["churn_model_held"]) == (
+        {("churn_model_usable",): 0},
+        {("churn_model_held",): 1},
+    )
     assert found["churn_refused_partitions"] == {("churn_refused_partitions",): 1}
     assert found["churn_ready"]["churn_ready", "detect"] == 0
 
