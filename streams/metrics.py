@@ -104,7 +104,9 @@ METRICS: Final[Mapping[MetricName, Form]] = {
     "churn_model_base_log_loss": Form("gauge", (), "Log loss of always saying the base rate; a model must be below it."),
     "churn_model_auc": Form("gauge", (), "Area under the ROC curve on examples that the model had not seen."),
     "churn_model_usable": Form("gauge", (), "1 if what was learned may decide, 0 if rules alone do."),
-    "churn_model_held": Form("gauge", (), "1 while people hold an older model in force (`churnwatch model rollback`)."),
+    "churn_model_held": Form(
+        "gauge", (), "1 if people held an older model in force (`churnwatch model rollback`) at the last snapshot."
+    ),
     "churn_delivered_records_total": Form("counter", (), "Decisions that the sink has taken."),
     "churn_deliver_retries_total": Form("counter", (), "Times that a sink did not take a batch and it was kept."),
     "churn_ready": Form("gauge", ("role",), "1 if a role does its work, 0 if /readyz says why not."),

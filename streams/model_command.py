@@ -30,7 +30,7 @@ class ModelNotFound(RuntimeError):  # noqa: N818 - what was looked for
 
 
 class PinRefused(RuntimeError):  # noqa: N818 - what happened to the wish
-    """It is so already; the message says how."""
+    """It is so already, or others were quicker; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def rollback(settings: Settings, version: str, *, by: str, why: str = "") -> Cha
 
     Raises:
         ModelNotFound: none is published yet, or none of this version is kept.
-        PinRefused: it is held and in force already.
+        PinRefused: it is held and in force already, or was taken out at the same instant.
         ContractError: this release cannot score it, or `by` or `why` cannot be kept.
         aiokafka.errors.KafkaError: the broker does not answer, or refuses.
     """
@@ -134,6 +134,11 @@ async def _changed(settings: Settings, decide: Callable[[_Topics], ModelAction])
     in_force = (await _read(settings)).in_force
     if in_force is None:
         raise ModelNotFound(_NONE_YET)
+    if action.action == "rollback" and in_force.model.version != action.version:
+        raise PinRefused(
+            f"{action.version} did not come in force: it was taken out at the same instant, or somebody else decided "
+            f"otherwise. In force is {in_force}, and no new model follows it: see `churnwatch model list`, and choose again"
+        )
     return Changed(action, in_force)
 
 

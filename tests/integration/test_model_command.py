@@ -16,7 +16,7 @@ from schemas.decisions import RiskRecord
 from schemas.errors import ContractError
 from streams.log_writer import LogWriter
 from streams.model_command import ModelNotFound, PinRefused, list_models, resume, rollback, show_model
-from streams.model_store import KEPT, STATE_KEY, WHY_HEADER, ModelStore
+from streams.model_store import KEPT, PIN_KEY, STATE_KEY, WHY_HEADER, ModelStore
 from streams.model_words import Changed
 from streams.settings import Settings, Topic, load_settings
 from streams.transactions import Place, Row
@@ -157,6 +157,26 @@ async def test_a_roll_back_at_the_instant_of_a_snapshot_wins(settings: Settings,
     async with running_roles(settings, ["learn"]):
         await learn_until(settings, 3)
     assert await in_force(settings) == [version(n) for n in (1, 2, 1, 3, 1)]
+
+
+async def test_a_model_that_is_taken_out_at_the_same_instant_is_not_said_to_be_in_force(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = LogWriter.write
+
+    async def write(writer: LogWriter, rows: Mapping[Place, Sequence[Row]]) -> int | None:
+        if any(row.key == PIN_KEY for some in rows.values() for row in some):
+            await stock(writer, {Place(settings.topic("models"), 0): [Row(f"churn/{version(1)}".encode(), None)]})
+        return await stock(writer, rows)
+
+    async with running_roles(settings, ["learn"]):
+        await learn_until(settings, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(LogWriter, "write", write)
+        with pytest.raises(PinRefused, match=rf"{version(1)} did not come in force: .* In force is {version(2)}, "):
+            await going_back(settings, version(1))
+    await going_back(settings, version(2))
+    assert await in_force(settings) == [version(1), version(2), version(2)]
 
 
 async def test_a_restart_in_the_middle_leaves_the_same_records_as_no_restart(bootstrap: str, unique: Unique) -> None:
