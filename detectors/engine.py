@@ -4,6 +4,7 @@ State is a function of the log: the same records in the same order give the same
 the shell cuts them into batches, and whether or not the engine was restored in between.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from detectors import contracts
@@ -14,7 +15,7 @@ from detectors.decisions import Decisions
 from detectors.documents import Document, Documents
 from detectors.duplicates import is_duplicate, is_old_position
 from detectors.erasure import hash_of
-from detectors.features import remember
+from detectors.features import glimpse, remember
 from detectors.feed_alerts import feed_alert
 from detectors.in_force import InForce
 from detectors.occurrence import Occurrence
@@ -89,6 +90,17 @@ class PartitionEngine:
             self._state.head.position = offset
             return decisions
         return self.apply(offset, record)
+
+    def features_of(self, customer_ids: Iterable[str], at_ms: int) -> Iterator[tuple[float, ...] | None]:
+        """What a look at each customer at an instant would see, in the order of `NAMES`; None: not known here.
+
+        Nobody's state changes. Exact for every instant that the clock has not passed.
+        """
+        customers = self._state.customers
+        for customer_id in customer_ids:
+            customers.make_room()
+            known = customers.find(customer_id)
+            yield None if known is None else glimpse(known.features, at_ms)
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """State records since the last call, the partition's own last; none if nothing but the position changed."""

@@ -15,7 +15,18 @@ import msgspec
 from detectors.feature_state import FeatureState, Logins, Orders, Tickets, fading, remember, settle
 from schemas.instants import DAY_MS
 
-__all__ = ["FEATURES", "NAMES", "Feature", "FeatureState", "by_name", "features_at", "in_words", "remember", "seen_at"]
+__all__ = [
+    "FEATURES",
+    "NAMES",
+    "Feature",
+    "FeatureState",
+    "by_name",
+    "features_at",
+    "glimpse",
+    "in_words",
+    "remember",
+    "seen_at",
+]
 
 PRIOR_GAP_DAYS: Final = 45.0
 """Mean gap between orders that a customer is believed to have, before their own gaps say otherwise."""
@@ -210,6 +221,11 @@ def features_at(state: FeatureState, at_ms: int) -> tuple[float, ...]:
     return tuple(_bounded(value) for value in values)
 
 
+def glimpse(state: FeatureState, at_ms: int) -> tuple[float, ...]:
+    """The same as `features_at`, and the state stays as it is."""
+    return features_at(_DECODER.decode(_ENCODER.encode(state)), at_ms)
+
+
 def seen_at(state: FeatureState, at_ms: int) -> Callable[[], Mapping[str, float]]:
     """The features as a predicate sees them that looks at an event of this instant, computed when they are asked for.
 
@@ -235,8 +251,7 @@ class _Seen:
 
     def __call__(self) -> Mapping[str, float]:
         if self._known is None:
-            copy = _DECODER.decode(_ENCODER.encode(self._state))
-            self._known = by_name(features_at(copy, self._at_ms))
+            self._known = by_name(glimpse(self._state, self._at_ms))
         return self._known
 
 

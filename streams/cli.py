@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from streams import cli_alerts, cli_model, cli_rules
+from streams import cli_alerts, cli_evaluate, cli_model, cli_rules
 
 if TYPE_CHECKING:
     from streams.import_file import ImportSummary
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.add_typer(cli_rules.app, name="rules")
 app.add_typer(cli_model.app, name="model")
 cli_alerts.add_commands(app)
+cli_evaluate.add_commands(app)
 
 Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
 File = Annotated[Path, typer.Argument(help="The file to read.", exists=True, dir_okay=False)]

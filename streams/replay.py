@@ -79,7 +79,7 @@ def _run(
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        record, partition = _read(line, name, number)
+        record, partition = read_record(line, name, number)
         if isinstance(record, RulesPublished) and rules is not None:
             continue
         engine = engines.of(partition)
@@ -118,7 +118,12 @@ class _Engines:
             yield engine.apply(engine.position + 1, Tick(at_ms=at_ms))
 
 
-def _read(line: bytes, name: str, number: int) -> tuple[Record, int]:
+def read_record(line: bytes, name: str, number: int) -> tuple[Record, int]:
+    """The record in a line, and its partition; an event without a position gets its place in the file.
+
+    Raises:
+        ReplayError: the line breaks the contract.
+    """
     try:
         record = decode_line(line)
     except ContractError as error:
