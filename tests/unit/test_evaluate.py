@@ -1,6 +1,7 @@
 """`evaluate`: cut-offs, labels and measures of a file whose answer is known."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import isnan, log
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from hypothesis import strategies as st
 from schemas.codec import Record, encode
 from schemas.events import ContractCancelled, Event
 from schemas.instants import DAY_MS
-from schemas.rules import Churn, RuleSet
+from schemas.rules import Churn
 from streams.evaluate import Evaluation, Options, evaluate
-from streams.evaluate_activity import NEVER, Activity, activity_of
+from streams.evaluate_activity import NEVER, activity_of
 from streams.evaluate_bootstrap import auc_difference, drawn, loss_difference, weighted_auc
 from streams.evaluate_frames import BASE_RATE, MODEL, SILENCE, Frame
 from streams.evaluate_measures import auc, brier, calibration, calibration_error, losses, roc
@@ -168,10 +169,10 @@ def naive(events: list[Event], name: str, kind: type[Event], at_ms: int) -> int:
     return max((e.at_ms for e in events if e.customer_id == name and isinstance(e, kind) and e.at_ms < at_ms), default=NEVER)
 
 
-@given(EVENTS, DAYS, st.integers(1, 9), st.booleans())
-def test_activity_says_what_a_naive_reading_says(events: list[Event], day: int, horizon: int, silence: bool) -> None:
+@given(events=EVENTS, day=DAYS, horizon=st.integers(1, 9), silence=st.booleans())
+def test_activity_says_what_a_naive_reading_says(*, events: list[Event], day: int, horizon: int, silence: bool) -> None:
     churn = Churn(of=["order.placed"] if silence else [], or_=["contract.cancelled"])
-    activity = activity_of(events, churn)  # type: ignore[arg-type]
+    activity = activity_of(events, churn)
     at_ms, horizon_ms = day * DAY_MS, horizon * DAY_MS
     codes = np.arange(len(activity.codes))
     rows = zip(activity.codes, activity.can_churn(codes, at_ms), activity.churned(codes, at_ms, horizon_ms), strict=True)
@@ -215,7 +216,7 @@ def test_auc_is_the_share_of_pairs_in_the_right_order(scored: list[tuple[float, 
 @given(SCORED)
 def test_the_area_under_the_drawn_curve_is_the_auc(scored: list[tuple[float, bool]]) -> None:
     points = roc(*arrays(scored))
-    area = sum((x - w) * (y + z) / 2 for (w, z), (x, y) in zip(points, points[1:], strict=False))
+    area = sum((x - w) * (y + z) / 2 for (w, z), (x, y) in pairwise(points))
     expected = naive_auc(scored)
     assert area == pytest.approx(0.5 if isnan(expected) else expected)
 
