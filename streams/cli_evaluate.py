@@ -27,6 +27,7 @@ def evaluate(  # noqa: PLR0913 - the options of a command
     active: Annotated[str | None, typer.Option(help="Who did something within it is active; by default the horizon.")] = None,
     break_even: Annotated[float, typer.Option(min=0, max=1, help="Contacting pays above this probability.")] = 0.28,
     json_file: Annotated[Path | None, typer.Option("--json", help="File for all numbers.")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="File for a page with charts.")] = None,
 ) -> None:
     """Run the pipeline over events as it would have run live, and say how good model, baselines and rules were."""
     import orjson
@@ -42,6 +43,11 @@ def evaluate(  # noqa: PLR0913 - the options of a command
     if json_file is not None:
         with replaced(json_file) as out:
             out.write(orjson.dumps(as_plain(found), option=orjson.OPT_INDENT_2) + b"\n")
+    if html_file is not None:
+        from streams.evaluate_html import page
+
+        with replaced(html_file) as out:
+            out.write(page(found).encode())
 
 
 def _options(

@@ -107,7 +107,9 @@ def evaluate(path: Path, options: Options) -> Evaluation:
         frames = [frame for frame in frames_through(walk, framer, stops) if len(frame.codes)]
     if not frames:
         raise ReplayError("no_customer", f"{path.name}: nobody can churn at any of {len(cuts_ms)} cut-offs")
-    span_ms = (frames[0].cut_ms, frames[-1].cut_ms + WEEK_MS)
+    # An alert is judged by a horizon too, so the last ones open when as much remains.
+    latest_ms = (activity.last_event_ms // DAY_MS + 1) * DAY_MS - horizon_ms
+    span_ms = (frames[0].cut_ms, max(min(frames[-1].cut_ms + WEEK_MS, latest_ms), frames[0].cut_ms + DAY_MS))
     return Evaluation(
         name=path.name,
         rule_set=rule_set,
@@ -174,11 +176,12 @@ class _Reading:
         self._name = name
         self._lines: int | None = None
         self.left_out = 0
+        """Of the whole file, once it was read to its end."""
 
     def events(self, advance: Advance, what: str) -> Iterator[AnyEvent]:
         """The events of customers, in the order of the file."""
         self._file.seek(0)
-        self.left_out = number = 0
+        left_out = number = 0
         while some := list(islice(self._file, _LINES_AT_ONCE)):
             for line in some:
                 number += 1
@@ -187,9 +190,9 @@ class _Reading:
                     if isinstance(record, Event) and not isinstance(record, AlertAction):
                         yield record
                     else:
-                        self.left_out += 1
+                        left_out += 1
             advance(what, len(some), self._lines)
-        self._lines = number
+        self._lines, self.left_out = number, left_out
 
 
 @contextlib.contextmanager

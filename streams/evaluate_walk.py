@@ -52,6 +52,7 @@ class Walk:
         self.opened: list[AlertRecord] = []
         """Alerts, in shadow mode too, at their opening."""
         self.spent = Spent()
+        self._has_rules = bool(rules.rules)
         self._examples: list[ExampleRecord] = []
         self._snapshot_examples = snapshot_examples
         self._learned = self._published = 0
@@ -60,7 +61,8 @@ class Walk:
     def through(self, events: Iterable[AnyEvent], cuts_ms: list[int]) -> Iterator[int]:
         """Apply the events, and stop at each cut-off: whatever comes at or after it has not been seen then.
 
-        Ticks are made as `replay` makes them, and one at each cut-off.
+        Ticks are made as `replay` makes them, and one at each cut-off. What comes after the last one is only of use to
+        rules, whose alerts have a horizon more to come true.
         """
         waiting = iter([*cuts_ms, None])
         cut_ms = next(waiting)
@@ -70,6 +72,8 @@ class Walk:
                 self._tick(cut_ms)
                 yield cut_ms
                 cut_ms = next(waiting)
+            if cut_ms is None and not self._has_rules:
+                return
             if boundary_ms is None or event.at_ms >= boundary_ms:
                 reached_ms = event.at_ms // HOUR_MS * HOUR_MS
                 if boundary_ms is not None:

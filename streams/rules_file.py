@@ -146,8 +146,11 @@ def _keys(node: Node | None) -> tuple[str, ...]:
 
 
 def _churn(node: Node, place: Place) -> dict[str, Any]:
-    types = list_of(event_type, 1)
-    return read_fields(node, place, {"horizon": Field(exact_duration), "of": Field(types), "or": Field(types)})
+    types = list_of(event_type)
+    found = read_fields(node, place, {"horizon": Field(exact_duration), "of": Field(types), "or": Field(types)})
+    if isinstance(node, Entries) and isinstance(of := node.entries.get("of"), Items) and not of.items and not found.get("or"):
+        place.at("of").refuse(of.line, "`of` is empty, so silence is no churn, and `or` names no event that is: nothing is")
+    return found
 
 
 def _feeds(node: Node, place: Place) -> dict[str, Any]:
