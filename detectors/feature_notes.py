@@ -11,6 +11,7 @@ from schemas.events import (
     LoginSucceeded,
     OrderCancelled,
     OrderCorrected,
+    OrderEvent,
     OrderPlaced,
     OrderReturned,
     SurveyAnswered,
@@ -27,6 +28,7 @@ from schemas.events import (
 MAX_AMOUNT: Final = 1e9
 """Amounts beyond it, either way, count as this much."""
 MAX_USAGE: Final = 1_000_000
+MAX_ITEMS: Final = 1_000_000
 
 What = Literal[
     "order",
@@ -52,6 +54,8 @@ class Note(msgspec.Struct, frozen=True, array_like=True, gc=False):
     key: int = 0
     """Hash of the order or ticket."""
     amount: float | None = None
+    items: int = 0
+    """Of an order; 0 where nobody says."""
 
 
 _ORDER_WHAT: Final[dict[str, What]] = {
@@ -69,16 +73,25 @@ def note_of(event: AnyEvent) -> Note | None:
         case LoginSucceeded():  # the most frequent first
             return Note(at_ms, "login")
         case OrderPlaced() | OrderCorrected() | OrderReturned() | OrderCancelled():
-            return Note(at_ms, _ORDER_WHAT[event.type], _hash(event.order_id), _clamped(event.amount))
+            return _order(event)
         case UsageRecorded():
             return Note(at_ms, "usage", 0, float(min(event.count, MAX_USAGE)))
         case SurveyAnswered():
-            share = event.score / event.scale_max if event.scale_max > 0 else math.nan
-            return Note(at_ms, "survey", 0, min(1.0, max(0.0, share))) if math.isfinite(share) else None
+            return _survey(event)
         case TicketOpened() | TicketReopened() | TicketReplied() | TicketUpdated() | TicketResolved() | TicketClosed():
             return Note(at_ms, _what_of(event), _hash(event.ticket_id))
         case _:
             return None
+
+
+def _order(event: OrderEvent) -> Note:
+    items = min(event.items or 0, MAX_ITEMS) if isinstance(event, OrderPlaced) else 0
+    return Note(event.at_ms, _ORDER_WHAT[event.type], _hash(event.order_id), _clamped(event.amount), items)
+
+
+def _survey(event: SurveyAnswered) -> Note | None:
+    share = event.score / event.scale_max if event.scale_max > 0 else math.nan
+    return Note(event.at_ms, "survey", 0, min(1.0, max(0.0, share))) if math.isfinite(share) else None
 
 
 def _what_of(event: TicketEvent) -> What:

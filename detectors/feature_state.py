@@ -1,63 +1,31 @@
 """What is remembered of a customer to compute features from: fading sums and a few instants.
 
-Events may come late and in any order: every sum is one whatever the order, save for two bounds on memory.
-`RECENT_DAYS` order days and `RECENT_ORDERS` orders are known by name; what concerns older ones is only counted.
+Events may come late and in any order: every sum is one whatever the order, save for the bounds on memory that
+`feature_orders` and `MAX_TICKETS` set.
 """
 
-import math
 from bisect import bisect_left, insort
 from operator import attrgetter
 from typing import Final
 
 import msgspec
 
+from detectors.fading import fading, mean_lives
 from detectors.feature_notes import Note, note_of
+from detectors.feature_orders import Orders, make_up, order_placed, order_taken_back
 from schemas.events import AnyEvent
 from schemas.instants import DAY_MS
 
-RECENT_DAYS: Final = 16
-RECENT_ORDERS: Final = 16
 MAX_TICKETS: Final = 32
 """How many tickets are known by name; the ones that ended longest ago are forgotten first."""
+DAYS_KEPT: Final = 64
+"""How many days back it is known on which of them there was a login."""
 MAX_AHEAD: Final = 256
 """How many events may wait for the marks; beyond it the earliest half is settled early."""
 
+_ALL_DAYS: Final = (1 << DAYS_KEPT) - 1
+
 _by_instant: Final = attrgetter("at_ms")
-
-
-def fading(elapsed_ms: int, life_ms: int) -> float:
-    """What is left of 1 after a time: a sum of such parts equals, in a steady stream, that over the last mean life."""
-    return math.exp(-elapsed_ms / life_ms)
-
-
-class KnownOrder(msgspec.Struct, array_like=True, gc=False, order=True):
-    """An order that can still be corrected or taken back; `amount` is what is left of it."""
-
-    at_ms: int
-    key: int
-    amount: float
-    gone: bool = False
-
-
-class Orders(msgspec.Struct, array_like=True):
-    """Orders; what was given back lowers counts and value, never recency."""
-
-    first_ms: int
-    last_ms: int
-    placed: int = 0
-    gone: int = 0
-    """Orders wholly given back or called off."""
-    returns: int = 0
-    value: float = 0.0
-    days: list[int] = []
-    """The latest different UTC days, ascending: several orders of a day are one for the gaps."""
-    day_count: int = 0
-    recent: list[KnownOrder] = []
-    weighed_ms: int = 0
-    """The latest instant in the three sums, which are as they stood then."""
-    count_30d: float = 0.0
-    count_90d: float = 0.0
-    value_90d: float = 0.0
 
 
 class Logins(msgspec.Struct, array_like=True):
@@ -67,6 +35,9 @@ class Logins(msgspec.Struct, array_like=True):
     count_7d: float = 0.0
     count_30d: float = 0.0
     usage_30d: float = 0.0
+    days: int = 1
+    """UTC days with any of them, as bits: the lowest is the latest such day, the next the day before, `DAYS_KEPT` in all."""
+    count_90d: float = 0.0
 
 
 class KnownTicket(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -83,11 +54,12 @@ class Tickets(msgspec.Struct, array_like=True):
 
     known: dict[int, KnownTicket] = {}
     opened_ms: int = 0
-    """The latest opening: the two sums are as they stood then."""
+    """The latest opening: the fading sums are as they stood then."""
     opened_30d: float = 0.0
     complaints_90d: float = 0.0
     survey_ms: int | None = None
     survey_share: float = 0.0
+    complaints_30d: float = 0.0
 
 
 class FeatureState(msgspec.Struct, array_like=True):
@@ -134,71 +106,23 @@ def _fold(state: FeatureState, note: Note) -> None:
     match note.what:
         case "login" | "usage":
             _fold_login(state, note)
-        case "order":
+        case "order" | "corrected" | "returned" | "cancelled":
             _fold_order(state, note)
-        case "corrected" | "returned" | "cancelled":
-            _fold_taken_back(state, note)
         case _:
             _fold_ticket(state, note)
 
 
 def _fold_order(state: FeatureState, note: Note) -> None:
-    at_ms, amount = note.at_ms, note.amount or 0.0
-    orders = state.orders
-    if orders is None:
-        orders = state.orders = Orders(at_ms, at_ms)
-    orders.first_ms, orders.last_ms = min(orders.first_ms, at_ms), max(orders.last_ms, at_ms)
-    orders.placed += 1
-    _weigh(orders, at_ms, 1.0, amount)
-    day = at_ms // DAY_MS
-    place = bisect_left(orders.days, day)
-    if orders.days[place : place + 1] != [day]:
-        orders.days.insert(place, day)
-        orders.day_count += 1
-        del orders.days[:-RECENT_DAYS]
-    insort(orders.recent, KnownOrder(at_ms, note.key, amount))
-    del orders.recent[:-RECENT_ORDERS]
-
-
-def _fold_taken_back(state: FeatureState, note: Note) -> None:
-    orders = state.orders
-    if orders is None:
-        return
-    known = next((order for order in reversed(orders.recent) if order.key == note.key), None)
-    if note.what == "corrected":
-        if known is not None and not known.gone:
-            corrected = note.amount or 0.0
-            _weigh(orders, known.at_ms, 0.0, corrected - known.amount)
-            known.amount = corrected
-        return
-    orders.returns += 1
-    if known is None:
-        _weigh(orders, note.at_ms, 0.0, -abs(note.amount or 0.0))
-        return
-    back = known.amount if note.amount is None else min(abs(note.amount), known.amount)
-    known.amount -= back
-    wholly = not known.gone and (note.what == "cancelled" or known.amount <= 0)
-    _weigh(orders, known.at_ms, -1.0 if wholly else 0.0, -back)
-    if wholly:
-        known.gone = True
-        orders.gone += 1
-
-
-def _weigh(orders: Orders, at_ms: int, count: float, amount: float) -> None:
-    """Take in an amount of any instant, in any order."""
-    orders.value += amount
-    elapsed_ms = at_ms - orders.weighed_ms
-    if elapsed_ms >= 0:
-        left = fading(elapsed_ms, 90 * DAY_MS)
-        orders.count_30d = orders.count_30d * fading(elapsed_ms, 30 * DAY_MS) + count
-        orders.count_90d = orders.count_90d * left + count
-        orders.value_90d = orders.value_90d * left + amount
-        orders.weighed_ms = at_ms
+    if state.orders is None:
+        if note.what != "order":
+            return
+        state.orders = Orders(note.at_ms, note.at_ms)
+    elif not state.orders.weeks:
+        make_up(state.orders)
+    if note.what == "order":
+        order_placed(state.orders, note)
     else:
-        left = fading(-elapsed_ms, 90 * DAY_MS)
-        orders.count_30d += count * fading(-elapsed_ms, 30 * DAY_MS)
-        orders.count_90d += count * left
-        orders.value_90d += amount * left
+        order_taken_back(state.orders, note)
 
 
 def _fold_login(state: FeatureState, note: Note) -> None:
@@ -208,17 +132,23 @@ def _fold_login(state: FeatureState, note: Note) -> None:
         logins = state.logins = Logins(at_ms)
     count, usage = (0.0, note.amount or 0.0) if note.what == "usage" else (1.0, 0.0)
     elapsed_ms = at_ms - logins.last_ms
+    days_later = at_ms // DAY_MS - logins.last_ms // DAY_MS
+    left_of_7d = fading(abs(elapsed_ms), 7 * DAY_MS)
+    left_of_30d, left_of_90d = mean_lives(abs(elapsed_ms))
     if elapsed_ms >= 0:
-        left = fading(elapsed_ms, 30 * DAY_MS)
-        logins.count_7d = logins.count_7d * fading(elapsed_ms, 7 * DAY_MS) + count
-        logins.count_30d = logins.count_30d * left + count
-        logins.usage_30d = logins.usage_30d * left + usage
+        logins.count_7d = logins.count_7d * left_of_7d + count
+        logins.count_30d = logins.count_30d * left_of_30d + count
+        logins.count_90d = logins.count_90d * left_of_90d + count
+        logins.usage_30d = logins.usage_30d * left_of_30d + usage
         logins.last_ms = at_ms
+        logins.days = (logins.days << min(days_later, DAYS_KEPT) | 1) & _ALL_DAYS
     else:
-        left = fading(-elapsed_ms, 30 * DAY_MS)
-        logins.count_7d += count * fading(-elapsed_ms, 7 * DAY_MS)
-        logins.count_30d += count * left
-        logins.usage_30d += usage * left
+        logins.count_7d += count * left_of_7d
+        logins.count_30d += count * left_of_30d
+        logins.count_90d += count * left_of_90d
+        logins.usage_30d += usage * left_of_30d
+        if days_later > -DAYS_KEPT:
+            logins.days |= 1 << -days_later
 
 
 def _fold_ticket(state: FeatureState, note: Note) -> None:
@@ -241,13 +171,16 @@ def _fold_ticket(state: FeatureState, note: Note) -> None:
 
 def _weigh_opening(tickets: Tickets, at_ms: int, complaint: float) -> None:
     elapsed_ms = at_ms - tickets.opened_ms
+    left_of_30d, left_of_90d = mean_lives(abs(elapsed_ms))
     if elapsed_ms >= 0:
-        tickets.opened_30d = tickets.opened_30d * fading(elapsed_ms, 30 * DAY_MS) + 1.0
-        tickets.complaints_90d = tickets.complaints_90d * fading(elapsed_ms, 90 * DAY_MS) + complaint
+        tickets.opened_30d = tickets.opened_30d * left_of_30d + 1.0
+        tickets.complaints_30d = tickets.complaints_30d * left_of_30d + complaint
+        tickets.complaints_90d = tickets.complaints_90d * left_of_90d + complaint
         tickets.opened_ms = at_ms
     else:
-        tickets.opened_30d += fading(-elapsed_ms, 30 * DAY_MS)
-        tickets.complaints_90d += complaint * fading(-elapsed_ms, 90 * DAY_MS)
+        tickets.opened_30d += left_of_30d
+        tickets.complaints_30d += complaint * left_of_30d
+        tickets.complaints_90d += complaint * left_of_90d
 
 
 def _ticket_after(known: KnownTicket | None, note: Note, *, opening: bool) -> KnownTicket:

@@ -1,18 +1,19 @@
-"""The features: one table, and their values at an instant.
-
-The order of `FEATURES` is the order of every vector. A name that is taken out of the table is never used again
-with another meaning, since models, examples and rules name features by it.
-"""
+"""The values of the features at an instant; `feature_table` says what each is."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from functools import cache
 from operator import sub
+from string import Formatter
 from typing import Final
 
 import msgspec
 
-from detectors.feature_state import FeatureState, Logins, Orders, Tickets, fading, remember, settle
+from detectors.fading import fading, half_lives, mean_lives
+from detectors.feature_orders import Orders, make_up
+from detectors.feature_state import DAYS_KEPT, FeatureState, Logins, Tickets, remember, settle
+from detectors.feature_table import FEATURES, NAMES, Feature
 from schemas.instants import DAY_MS
 
 __all__ = [
@@ -36,171 +37,16 @@ NO_SURVEY: Final = 0.5
 MAX_VALUE: Final = 1e12
 
 
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """One row of the table."""
-
-    name: str
-    unit: str
-    definition: str
-    words: str
-    """How a reason says it: a template over all features."""
-    of: tuple[str, ...]
-    """The event types that it is made of: who asks for it waits for their feeds."""
-
-
-_ORDERS: Final = ("order.*",)
-_LOGINS: Final = ("login.*", "usage.*")
-_TICKETS: Final = ("ticket.*",)
-_SURVEYS: Final = ("survey.*",)
-
-FEATURES: Final = (
-    Feature(
-        "order_recency_days",
-        "days",
-        "since the last order; without one: since the first event",
-        "last order {order_recency_days:.0f} days ago",
-        _ORDERS,
-    ),
-    Feature(
-        "tenure_days",
-        "days",
-        "since the first event",
-        "known for {tenure_days:.0f} days",
-        (),
-    ),
-    Feature(
-        "orders",
-        "orders",
-        "placed and not given back",
-        "{orders:.0f} orders in all",
-        _ORDERS,
-    ),
-    Feature(
-        "order_gap_mean_days",
-        "days",
-        "mean gap between days with an order, drawn towards 45 days while there are few",
-        "orders every {order_gap_mean_days:.0f} days on average",
-        _ORDERS,
-    ),
-    Feature(
-        "order_recency_ratio",
-        "ratio",
-        "order_recency_days / order_gap_mean_days",
-        "{order_recency_ratio:.1f} times the usual gap has passed since the last order",
-        _ORDERS,
-    ),
-    Feature(
-        "order_gap_last_days",
-        "days",
-        "the latest gap, else the mean",
-        "{order_gap_last_days:.0f} days between the last two orders",
-        _ORDERS,
-    ),
-    Feature(
-        "order_gap_max_days",
-        "days",
-        "the longest of the last 15 gaps, else the mean",
-        "longest gap {order_gap_max_days:.0f} days",
-        _ORDERS,
-    ),
-    Feature(
-        "orders_30d",
-        "orders",
-        "orders, fading with a mean life of 30 days",
-        "about {orders_30d:.1f} orders in the last 30 days",
-        _ORDERS,
-    ),
-    Feature(
-        "orders_90d",
-        "orders",
-        "orders, fading with a mean life of 90 days",
-        "about {orders_90d:.1f} orders in the last 90 days",
-        _ORDERS,
-    ),
-    Feature(
-        "order_value_90d",
-        "currency",
-        "value of orders, fading with a mean life of 90 days",
-        "ordered for about {order_value_90d:.0f} in the last 90 days",
-        _ORDERS,
-    ),
-    Feature(
-        "order_value_mean",
-        "currency",
-        "mean value of an order",
-        "an average order of {order_value_mean:.0f}",
-        _ORDERS,
-    ),
-    Feature(
-        "returns",
-        "returns",
-        "returns and cancellations",
-        "{returns:.0f} returns or cancellations",
-        _ORDERS,
-    ),
-    Feature(
-        "login_recency_days",
-        "days",
-        "since the last login or use; without one: since the first event",
-        "last seen {login_recency_days:.0f} days ago",
-        _LOGINS,
-    ),
-    Feature(
-        "logins_7d",
-        "logins",
-        "logins, fading with a mean life of 7 days",
-        "about {logins_7d:.1f} logins in the last 7 days",
-        _LOGINS,
-    ),
-    Feature(
-        "logins_30d",
-        "logins",
-        "logins, fading with a mean life of 30 days",
-        "about {logins_30d:.1f} logins in the last 30 days",
-        _LOGINS,
-    ),
-    Feature(
-        "usage_30d",
-        "uses",
-        "uses of any feature, fading with a mean life of 30 days",
-        "about {usage_30d:.0f} uses in the last 30 days",
-        _LOGINS,
-    ),
-    Feature(
-        "tickets_open",
-        "tickets",
-        "tickets open now",
-        "{tickets_open:.0f} tickets open",
-        _TICKETS,
-    ),
-    Feature(
-        "tickets_30d",
-        "tickets",
-        "tickets opened, fading with a mean life of 30 days",
-        "about {tickets_30d:.1f} tickets in the last 30 days",
-        _TICKETS,
-    ),
-    Feature(
-        "complaints_90d",
-        "tickets",
-        "complaints, fading with a mean life of 90 days",
-        "about {complaints_90d:.1f} complaints in the last 90 days",
-        _TICKETS,
-    ),
-    Feature(
-        "survey_last",
-        "share",
-        "last survey score over its scale; .5 without one",
-        "last survey score {survey_last:.0%} of the scale",
-        _SURVEYS,
-    ),
-)
-NAMES: Final = tuple(feature.name for feature in FEATURES)
+RECENT_GAP_SHARE: Final = 0.3
+"""Of the latest gap, in the mean that follows the latest ones."""
+SHORTEST_MAX_DAYS: Final = 7.0
+_NO_ORDER_SUMS: Final = (0.0,) * 12
+_NO_LOGINS: Final = (0.0,) * 7
+_LATEST_DAYS: Final = tuple((1 << days) - 1 for days in range(DAYS_KEPT))
+"""Bits of so many days."""
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(FeatureState)
-_OF: Final = {feature.name: feature.of for feature in FEATURES}
-_WORDS: Final = {feature.name: feature.words for feature in FEATURES}
+_BY_NAME: Final = {feature.name: feature for feature in FEATURES}
 
 
 def features_at(state: FeatureState, at_ms: int) -> tuple[float, ...]:
@@ -257,7 +103,7 @@ class _Seen:
 
 def types_behind(names: Iterable[str]) -> list[str]:
     """The event types that some features are made of, as patterns like `order.*`."""
-    return sorted({pattern for name in names for pattern in _OF.get(name, ())})
+    return sorted({pattern for name in names if name in _BY_NAME for pattern in _BY_NAME[name].of})
 
 
 def by_name(values: tuple[float, ...]) -> dict[str, float]:
@@ -266,65 +112,105 @@ def by_name(values: tuple[float, ...]) -> dict[str, float]:
 
 
 def in_words(name: str, values: dict[str, float]) -> str:
-    """A reason in English; a feature of another release is named as it is."""
-    words = _WORDS.get(name)
-    try:
-        return words.format_map(values) if words is not None else name
-    except KeyError:
+    """A reason in English, of the features that are known; a feature of another release is named as it is."""
+    feature = _BY_NAME.get(name)
+    if feature is None:
         return name
+    compared = "orders" not in values or (values["orders"] > 0 and values.get("order_once") != 1)
+    for words in (feature.words, feature.alone) if compared else (feature.alone, feature.words):
+        if words and values.keys() >= _named_in(words):
+            return words.format_map(values)
+    return name
+
+
+@cache
+def _named_in(words: str) -> frozenset[str]:
+    return frozenset(field for _, field, _, _ in Formatter().parse(words) if field is not None)
 
 
 def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float, ...]:
     if orders is None:
-        recency_ratio = tenure / PRIOR_GAP_DAYS
-        return (tenure, tenure, 0.0, PRIOR_GAP_DAYS, recency_ratio, PRIOR_GAP_DAYS, PRIOR_GAP_DAYS, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return (tenure, tenure, *_without_orders(tenure))
+    if not orders.weeks:
+        make_up(orders)
     recency = max(0, at_ms - orders.last_ms) / DAY_MS
-    span = orders.last_ms // DAY_MS - orders.first_ms // DAY_MS
-    mean_gap = (span + PRIOR_WEIGHT * PRIOR_GAP_DAYS) / (orders.day_count - 1 + PRIOR_WEIGHT)
-    last_gap = longest_gap = mean_gap
-    days = orders.days
-    if len(days) > 1:
-        last_gap, longest_gap = float(days[-1] - days[-2]), float(max(map(sub, days[1:], days)))
     kept = orders.placed - orders.gone
-    since_ms = max(0, at_ms - orders.weighed_ms)  # before it, the sums are as they stood then
-    left_of_90d = fading(since_ms, 90 * DAY_MS)
     return (
         recency,
         tenure,
         float(kept),
-        mean_gap,
-        recency / mean_gap,
-        last_gap,
-        longest_gap,
-        max(0.0, orders.count_30d * fading(since_ms, 30 * DAY_MS)),
+        *_of_gaps(orders, recency),
+        *_order_sums(orders, at_ms),
+        orders.value / max(kept, 1),
+        kept / (tenure + PRIOR_GAP_DAYS),
+        float(len(orders.days) - bisect_left(orders.days, at_ms // DAY_MS - 180)),
+        orders.weeks / (tenure / 7 + 1.0),
+        1.0 if orders.day_count == 1 else 0.0,
+        orders.items / orders.placed,
+        float(orders.returns),
+    )
+
+
+def _without_orders(tenure: float) -> tuple[float, ...]:
+    ratio = tenure / PRIOR_GAP_DAYS
+    return (0.0, PRIOR_GAP_DAYS, ratio, PRIOR_GAP_DAYS, PRIOR_GAP_DAYS, ratio, PRIOR_GAP_DAYS, *_NO_ORDER_SUMS)
+
+
+def _of_gaps(orders: Orders, recency: float) -> tuple[float, ...]:
+    span = orders.last_ms // DAY_MS - orders.first_ms // DAY_MS
+    mean_gap = (span + PRIOR_WEIGHT * PRIOR_GAP_DAYS) / (orders.day_count - 1 + PRIOR_WEIGHT)
+    last = longest = mean_gap
+    recent = PRIOR_GAP_DAYS
+    days = orders.days
+    if len(days) > 1:
+        gaps = list(map(sub, days[1:], days))
+        last, longest = float(gaps[-1]), float(max(gaps))
+        for gap in gaps:
+            recent += RECENT_GAP_SHARE * (gap - recent)
+    return (mean_gap, recency / mean_gap, last, longest, recency / max(longest, SHORTEST_MAX_DAYS), recent)
+
+
+def _order_sums(orders: Orders, at_ms: int) -> tuple[float, ...]:
+    since_ms = max(0, at_ms - orders.weighed_ms)  # before it, the sums are as they stood then
+    left_of_30d, left_of_90d = mean_lives(since_ms)
+    left_of_14d, left_of_112d = half_lives(since_ms)
+    # What was taken back may leave a little less than nothing.
+    return (
+        max(0.0, orders.half_14d * left_of_14d),
+        max(0.0, orders.count_30d * left_of_30d),
         max(0.0, orders.count_90d * left_of_90d),
         max(0.0, orders.value_90d * left_of_90d),
-        orders.value / max(kept, 1),
-        float(orders.returns),
+        max(0.0, orders.value_half_112d * left_of_112d),
     )
 
 
 def _of_logins(logins: Logins | None, at_ms: int, tenure: float) -> tuple[float, ...]:
     if logins is None:
-        return (tenure, 0.0, 0.0, 0.0)
+        return (tenure, *_NO_LOGINS)
     since_ms = max(0, at_ms - logins.last_ms)
-    left_of_30d = fading(since_ms, 30 * DAY_MS)
+    left_of_30d, left_of_90d = mean_lives(since_ms)
+    age, days = max(0, at_ms // DAY_MS - logins.last_ms // DAY_MS), logins.days
     return (
         since_ms / DAY_MS,
         logins.count_7d * fading(since_ms, 7 * DAY_MS),
         logins.count_30d * left_of_30d,
+        logins.count_90d * left_of_90d,
+        float((days & _LATEST_DAYS[max(0, 8 - age)]).bit_count()),
+        float((days & _LATEST_DAYS[max(0, 29 - age)]).bit_count()),
+        float((days & _LATEST_DAYS[max(0, 57 - age)]).bit_count()),
         logins.usage_30d * left_of_30d,
     )
 
 
 def _of_tickets(tickets: Tickets | None, at_ms: int) -> tuple[float, ...]:
     if tickets is None:
-        return (0.0, 0.0, 0.0, NO_SURVEY)
-    since_ms = max(0, at_ms - tickets.opened_ms)
+        return (0.0, 0.0, 0.0, 0.0, NO_SURVEY)
+    left_of_30d, left_of_90d = mean_lives(max(0, at_ms - tickets.opened_ms))
     return (
         float(sum([ticket.open for ticket in tickets.known.values()])),
-        tickets.opened_30d * fading(since_ms, 30 * DAY_MS),
-        tickets.complaints_90d * fading(since_ms, 90 * DAY_MS),
+        tickets.opened_30d * left_of_30d,
+        tickets.complaints_30d * left_of_30d,
+        tickets.complaints_90d * left_of_90d,
         NO_SURVEY if tickets.survey_ms is None else tickets.survey_share,
     )
 

@@ -1,10 +1,13 @@
 """Features, by hand."""
 
 import string
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from detectors.feature_state import MAX_AHEAD, MAX_TICKETS
+from detectors.feature_orders import Orders
+from detectors.feature_state import DAYS_KEPT, MAX_AHEAD, MAX_TICKETS, settle
 from detectors.features import FEATURES, NAMES, PRIOR_GAP_DAYS, FeatureState, by_name, features_at, in_words, remember
 from schemas.events import (
     AnyEvent,
@@ -153,13 +156,93 @@ def test_every_feature_has_a_name_of_its_own_and_words_made_of_known_names() -> 
 
     assert len(set(NAMES)) == len(NAMES)
     for feature in FEATURES:
-        names = {name for _, name, _, _ in string.Formatter().parse(feature.words) if name is not None}
-        assert feature.name in names
+        for words in (feature.words, feature.alone):
+            assert {name for _, name, _, _ in string.Formatter().parse(words) if name is not None} <= set(NAMES)
         assert in_words(feature.name, values) != feature.name
 
 
-def test_a_reason_reads_like_a_sentence() -> None:
-    values = look(61, order(0), order(20))
+@pytest.mark.parametrize("name", NAMES)
+def test_every_feature_can_be_said_by_whoever_knows_only_its_value(name: str) -> None:
+    assert in_words(name, {name: 0.5}) != name
 
-    assert in_words("order_recency_days", values) == "last order 41 days ago"
+
+def test_a_reason_reads_like_a_sentence() -> None:
+    values = look(102, order(0), order(20), order(41))
+
+    assert in_words("order_recency_days", values) == "last order 61 days ago, usually every 33"
     assert in_words("of_another_release", values) == "of_another_release"
+
+
+def test_a_customer_without_a_gap_has_no_usual_one_in_words() -> None:
+    once, never = look(61, order(0)), look(61, LoginSucceeded(id="l", customer_id="c", at_ms=day(0)))
+
+    assert in_words("order_recency_days", once) == in_words("order_recency_days", never) == "no order for 61 days"
+    assert in_words("order_gap_mean_days", once) == "no order on a second day so far"
+
+
+def test_the_readme_lists_every_feature() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = [f"| `{one.name}` | {one.unit} | {one.definition} |" for one in FEATURES]
+
+    assert "\n".join(["| feature | unit | definition |", "|---|---|---|", *rows, "", ""]) in readme
+
+
+def test_days_with_a_login_are_counted_once_and_from_the_window_s_first_day() -> None:
+    #  day 0      3 3      10 (look)
+    #  l          l l
+    logins = [LoginSucceeded(id=f"l{n}", customer_id="c", at_ms=day(n)) for n in (0, 3, 3.5)]
+
+    found = look(10, *logins)
+
+    assert (found["login_days_7d"], found["login_days_28d"], found["login_days_56d"]) == (1, 2, 2)
+    assert look(11, *logins)["login_days_7d"] == 0
+    assert look(400, *logins)["login_days_56d"] == 0
+
+
+def test_a_login_that_comes_late_is_on_its_own_day_and_one_before_all_that_is_kept_on_none() -> None:
+    state = FeatureState()
+    for number in (100, 90, 100 - DAYS_KEPT, 100 - DAYS_KEPT + 1):
+        remember(state, LoginSucceeded(id=f"l{number}", customer_id="c", at_ms=day(number)))
+        settle(state, day(200))
+
+    assert state.logins is not None
+    assert state.logins.days == 1 | 1 << 10 | 1 << DAYS_KEPT - 1
+
+
+def test_an_instant_before_the_last_event_is_answered_all_the_same() -> None:
+    state = FeatureState()
+    for number in (0, 100):
+        remember(state, LoginSucceeded(id=f"l{number}", customer_id="c", at_ms=day(number)))
+    features_at(state, day(101))
+
+    assert by_name(features_at(state, day(1)))["login_recency_days"] == 0
+
+
+def test_weeks_with_an_order_are_counted_whatever_the_order_they_come_in() -> None:
+    begin = -(DAY_0 // DAY_MS % 7)  # the first day of a week
+    placed = [order(begin + number) for number in (0, 6, 7, 30, 21)]
+
+    shares = [look(begin + 35, *arrived)["order_weeks_share"] for arrived in (placed, placed[::-1])]
+
+    assert shares == [pytest.approx(4 / 6)] * 2
+
+
+def test_items_are_those_of_a_mean_order() -> None:
+    bought = [
+        OrderPlaced(id=f"o{n}", customer_id="c", at_ms=day(n), order_id=f"o{n}", amount=1, items=items)
+        for n, items in enumerate((4, 2, None))
+    ]
+
+    assert look(9, *bought)["order_items_mean"] == 2
+
+
+def test_what_an_older_release_did_not_keep_is_made_up_from_the_orders_it_knew_by_name() -> None:
+    state = FeatureState()
+    for event in (order(0, 30.0), order(9, 50.0, "back"), order(20, 70.0)):
+        remember(state, event)
+    remember(state, OrderReturned(id="r", customer_id="c", at_ms=day(21), order_id="back"))
+    expected = features_at(state, day(40))
+    plain = msgspec.to_builtins(state)
+    plain[3] = plain[3][: Orders.__struct_fields__.index("weeks")]  # as that release wrote it
+
+    assert features_at(msgspec.convert(plain, FeatureState), day(40)) == pytest.approx(expected)

@@ -20,7 +20,7 @@ from streams.words import because_of, duration_in_words, said
         ([Because(clause="probability", value=0.81, threshold=0.7)], "probability of leaving 81% (limit 70%)"),
         ([Because(clause="first_response_ms", value=DAY_MS, threshold=DAY_MS)], "no answer for 1 day (limit 1 day)"),
         ([Because(clause="logins_7d", value=0.25)], "about 0.2 logins in the last 7 days"),
-        ([Because(clause="order_recency_days", value=12.0)], "last order 12 days ago"),
+        ([Because(clause="order_recency_days", value=12.0)], "no order for 12 days"),
         (
             [Because(clause="of_a_later_release_ms", value=HOUR_MS, threshold=2 * HOUR_MS)],
             "of a later release 1 hour (limit 2 hours)",
