@@ -246,3 +246,8 @@ def test_what_an_older_release_did_not_keep_is_made_up_from_the_orders_it_knew_b
     plain[3] = plain[3][: Orders.__struct_fields__.index("weeks")]  # as that release wrote it
 
     assert features_at(msgspec.convert(plain, FeatureState), day(40)) == pytest.approx(expected)
+
+
+def test_days_with_an_order_are_counted_from_the_window_s_first_day() -> None:
+    assert look(180, order(0), order(0.5), order(100))["order_days_180d"] == 2
+    assert look(181, order(0), order(0.5), order(100))["order_days_180d"] == 1
