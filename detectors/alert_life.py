@@ -117,6 +117,7 @@ class AlertLife:
         if slot.state in CLOSED_STATES:
             slot.over = slot.state
         slot.state, slot.said, slot.due_ms, slot.until_ms, slot.at_ms = "held", said, said.due_ms, fits_ms, said.at_ms
+        slot.ripe_ms = release_ms
         set_wake(slot)
         if fits_ms == said.at_ms and not may_wait:
             yield from self._wake(customer, kind, slot, said.at_ms)
@@ -211,10 +212,9 @@ class AlertLife:
         """The customer's tier or stage is another now: what was withheld may be let out, as soon as it fits."""
         for kind in kinds:
             for _, slot in slots_of(customer, kind.rule.id):
-                if slot.state == "held" and slot.until_ms is None and slot.said is not None:
-                    ripe_ms = max(slot.said.at_ms + self._terms_of(kind.rule).dwell_ms, slot.cooldown_until_ms or 0)
+                if slot.state == "held" and slot.until_ms is None:
                     stage_ms = customer.lifecycle.since_ms if kind.rule.stages is not None else 0
-                    slot.until_ms = fits_from_ms(customer, kind.rule, max(ripe_ms, stage_ms))
+                    slot.until_ms = fits_from_ms(customer, kind.rule, max(slot.at_ms, slot.ripe_ms, stage_ms))
                     set_wake(slot)
 
     def _thawed_ms(self, at_ms: int) -> int:

@@ -36,6 +36,8 @@ class AlertSlot(msgspec.Struct, array_like=True):
     """What was said meanwhile of later instants, by time: it waits too, so that everything is decided in that order."""
     over: AlertState | None = None
     """While the same alert waits to be opened again: how it was over before."""
+    ripe_ms: int = 0
+    """Held: dwell, cooldown and freeze are over at it, and only the customer may not be one that the rule is for."""
 
 
 def waits(slot: AlertSlot | None, episode_start_ms: int, at_ms: int) -> bool:

@@ -102,6 +102,7 @@ async def test_a_worker_stopped_under_load_leaves_nothing_undone_and_nothing_twi
         assert (status, "worker.stopped" in first.said) == (0, True), first.said
         assert (members(log.settings, "detect"), members(log.settings, "ingest")) == (0, 0)
     with worker(log.settings, tmp_path / "second") as second:
+        await second.ready()  # the first may have told everything, and a process that only begins dies of the signal
         await log.until_all_is_told(0)
         assert await asyncio.to_thread(second.stop) == 0
     await log.assert_as_the_oracle_says(0)

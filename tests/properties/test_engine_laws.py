@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from engine_run import EngineRun, absence, complaint, contact, contract, order, reply, rule_set, survey, tick, tier, told_by
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.codec import Record, encode
@@ -123,6 +123,7 @@ def test_silences_do_not_depend_on_how_often_the_clock_ticks(orders: Sequence[An
 
 
 @given(st.lists(TIMELY, max_size=15), st.lists(DAYS, max_size=8))
+@example([order(13), tier(19, "vip")], [19])
 def test_no_alert_depends_on_how_often_the_clock_ticks(events: Sequence[AnyEvent], days: Sequence[int]) -> None:
     #  in order of time; with or without ticks in between, the same is told, only later
     ordered = sorted(events, key=lambda one: one.at_ms)

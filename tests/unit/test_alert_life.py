@@ -133,6 +133,12 @@ def test_a_timer_that_is_due_in_a_freeze_is_decided_at_its_end() -> None:
     assert run.alerts[0].customer_id == "ann"
 
 
+def test_a_tier_that_fits_since_the_freeze_began_opens_nothing_before_its_end() -> None:
+    frozen = rule_set(absence(9, tiers=["vip"]), freeze=["1970-01-10/1970-01-16"])  # days 9 to 15
+    assert EngineRun(frozen).feed(order(0), tick(9), tier(9, "vip"), tick(12)).told == []
+    assert EngineRun(frozen).feed(order(0), tick(9), tier(9, "vip"), tick(20)).told == ["opened@15"]
+
+
 def test_an_event_in_a_freeze_opens_at_once() -> None:
     frozen = rule_set(burst(), freeze=["1970-01-02/1970-01-20"])
     assert EngineRun(frozen).feed(complaint(3), complaint(4)).told == ["opened@4"]
