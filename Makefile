@@ -21,6 +21,8 @@ BENCH := PYTHONPATH=tests $(BIN)/python -m benchmarks
 BROKER_TESTS := -m kafka --durations=10
 # The tests of the core: no broker, no waiting, so as many at once as there are processors.
 CORE_TESTS := tests/unit tests/properties tests/golden
+# The others: two at once, each with a broker of its own, and a file stays together for what it sets up.
+OTHER_TESTS := --numprocesses=2 --dist=loadfile --durations=10 $(addprefix --ignore=,$(CORE_TESTS))
 
 .PHONY: help install check format check-pythons test test-kafka demo golden bench bench-latency bench-recovery bench-idle bench-scale bench-kill flame bench-engine bench-model bench-incidents requirements clean
 
@@ -60,7 +62,7 @@ check-pythons: $(STAMP) ## for each Python: there are wheels for everything, and
 
 test: $(STAMP) ## every test; what needs a broker runs on the development broker
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --durations=10 $(CORE_TESTS)
-	$(BIN)/python -m pytest --durations=10 $(addprefix --ignore=,$(CORE_TESTS))
+	$(BIN)/python -m pytest $(OTHER_TESTS)
 
 test-kafka: $(STAMP) ## what needs a broker, on Apache Kafka: that of CHURN_BOOTSTRAP, or one that the run starts (Java, Maven)
 	CHURN_KAFKA=1 $(BIN)/python -m pytest $(BROKER_TESTS)
