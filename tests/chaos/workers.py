@@ -141,6 +141,7 @@ class Workers:
         """Ask a worker to end, and start none in its place."""
         worker = self.places[name]
         worker.wanted = False
+        await worker.until_ready()  # a process that only begins dies of the signal: nothing was stopped
         if worker.is_running:
             self.exits.append(await worker.terminate())
 
