@@ -1,29 +1,28 @@
-"""The model that learns: River's logistic regression, one example at a time. Nobody else imports River.
+"""The model that learns, one example at a time: scored first, then learned.
 
 Deterministic: the same examples in the same order give the same bytes, whether or not learning was interrupted
 and went on from a snapshot.
 """
 
 import math
-from importlib.metadata import version
 from typing import Final, Self
 
 import msgspec
-from river import linear_model, optim, preprocessing
-from river.utils import VectorDict
 
-from detectors.quality import Quality
+from detectors.contest import Contest
+from detectors.quality import Quality, log_loss
+from detectors.recipe import BUFFERED, CLIP, RECIPES
+from detectors.regression import LIBRARY, Regression, Scaler
 from detectors.scoring import signed_logs
 from schemas.decisions import ExampleRecord
 from schemas.errors import ContractError
-from schemas.models import ModelDocument, TrainingState
+from schemas.models import FORMAT, BufferedExample, ModelDocument, TrainingState
 
-LEARNING_RATE: Final = 0.005
-INTERCEPT_RATE: Final = 0.01
 MIN_EXAMPLES: Final = 3_000
 """Before so many have matured, days of silence alone rank customers better."""
 MIN_RARER: Final = 100
-LIBRARY: Final = f"river {version('river')}"
+_ABSURD: Final = 1e12
+"""No count, amount or number of days is as large; a mean that took one in would be wrong for ever."""
 
 
 class ChurnModel:
@@ -39,8 +38,11 @@ class ChurnModel:
     _names: list[str]
     _horizon_ms: int
     _seen_ms: int
-    _scaler: preprocessing.StandardScaler
-    _regression: linear_model.LogisticRegression
+    _scaler: Scaler
+    _buffered: list[BufferedExample]
+    _regressions: list[Regression]
+    """The champion first."""
+    _contest: Contest
 
     def __init__(self, name: str = "churn", *, min_examples: int = MIN_EXAMPLES, min_rarer: int = MIN_RARER) -> None:
         self.name = name
@@ -54,21 +56,22 @@ class ChurnModel:
         """Go on from a snapshot.
 
         Raises:
-            ContractError: its lists do not belong together.
+            ContractError: its lists do not belong together, or it has a recipe that this release does not have.
         """
-        if len({len(state.features), len(state.mean), len(state.variance), len(state.weights)}) != 1:
+        by_feature = [one.weights for one in state.learned] + [one.average for one in state.learned]
+        by_feature += [one.features for one in state.buffered]
+        if any(len(numbers) != len(state.features) for numbers in (state.mean, state.variance, *by_feature)):
             raise ContractError("bad_model", "the lists of the training state belong together and differ in length")
+        recipes = {recipe.name: recipe for recipe in RECIPES}
+        if sorted(recipes) != sorted(one.recipe for one in state.learned):
+            raise ContractError("bad_model", f"the recipes of the training state are not those there are: {', '.join(recipes)}")
         model = cls(state.name, min_examples=min_examples, min_rarer=min_rarer)
         model._begin(state.features, state.horizon_ms)
         model.refused, model._seen_ms = state.refused, state.seen_ms
-        names = state.features
-        counts = dict.fromkeys(names, state.examples)
-        means, variances = (dict(zip(names, numbers, strict=True)) for numbers in (state.mean, state.variance))
-        model._scaler = preprocessing.StandardScaler._from_state(counts, means, variances)
-        if state.steps:
-            model._regression._weights = VectorDict(dict(zip(names, state.weights, strict=True)))
-        model._regression.intercept = state.intercept
-        model._regression.optimizer.n_iterations = state.steps
+        model._scaler = Scaler.restored(model._names, state.examples, state.mean, state.variance)
+        model._buffered = list(state.buffered)
+        model._regressions = [Regression.restored(model._names, recipes[one.recipe], one) for one in state.learned]
+        model._contest = Contest.restored(state.contest)
         model.quality = Quality.restored(state)
         return model
 
@@ -77,6 +80,11 @@ class ChurnModel:
         """Whether it may decide: enough has matured, of both classes, and it was better than the base rate lately."""
         quality = self.quality
         return quality.examples >= self._min_examples and quality.rarer >= self._min_rarer and quality.beats_base_rate
+
+    @property
+    def recipe(self) -> str:
+        """The champion's name."""
+        return self._regressions[0].recipe.name
 
     def learn(self, example: ExampleRecord) -> bool:
         """Score an example, then learn from it; whether it was of use.
@@ -89,50 +97,59 @@ class ChurnModel:
             return False
         self._seen_ms = max(self._seen_ms, example.at_ms)
         inputs = self._inputs(example.features)
-        self.quality.update(self._probability(inputs), churned=example.churned)
-        self._scaler.learn_one(inputs)
-        self._regression.learn_one(self._scaler.transform_one(inputs), example.churned)
+        z = self._scaler.z(inputs)
+        probabilities = [regression.probability(z) for regression in self._regressions]
+        self.quality.update(probabilities[0], churned=example.churned)
+        self._scaler.learn(inputs)
+        if self._scaler.examples <= BUFFERED:
+            self._buffer(example)
+        else:
+            self._compare(probabilities, churned=example.churned)
+            for regression in self._regressions:
+                regression.learn(z, churned=example.churned)
         return True
 
     def probability(self, values: list[float]) -> float:
         """Of churn within the horizon, for features in the order that was learned."""
-        return self._probability(self._inputs(values))
+        return self._regressions[0].probability(self._scaler.z(self._inputs(values)))
 
     def document(self, trained_until_offset: int) -> ModelDocument:
         """The scoring part, to be published."""
-        weights = self._regression.weights
+        champion = self._regressions[0]
         return ModelDocument(
             name=self.name,
             features=list(self._names),
             transform="signed_log",
-            mean=[self._scaler.means[name] for name in self._names],
-            scale=[math.sqrt(self._scaler.vars[name]) for name in self._names],
-            weights=[float(weights.get(name, 0.0)) for name in self._names],
-            intercept=float(self._regression.intercept),
+            mean=self._scaler.mean,
+            scale=[math.sqrt(variance) for variance in self._scaler.variance],
+            weights=champion.weights,
+            intercept=champion.intercept,
             horizon_ms=self._horizon_ms,
             usable=self.usable,
             quality=self.quality.report(),
             trained_until_offset=trained_until_offset,
             library=LIBRARY,
+            format=FORMAT,
+            clip=CLIP,
+            recipe=self.recipe,
         )
 
     def snapshot(self, next_offset: int) -> TrainingState:
         """All that learning goes on from."""
-        weights = self._regression.weights
         return TrainingState(
+            format=FORMAT,
             name=self.name,
             next_offset=next_offset,
             features=list(self._names),
             horizon_ms=self._horizon_ms,
             seen_ms=self._seen_ms,
             refused=self.refused,
-            examples=self.quality.examples,
-            churned=self.quality.churned,
-            mean=[self._scaler.means[name] for name in self._names],
-            variance=[self._scaler.vars[name] for name in self._names],
-            weights=[float(weights.get(name, 0.0)) for name in self._names],
-            intercept=float(self._regression.intercept),
-            steps=self._regression.optimizer.n_iterations,
+            examples=self._scaler.examples,
+            mean=self._scaler.mean,
+            variance=self._scaler.variance,
+            buffered=list(self._buffered),
+            learned=[regression.learned() for regression in self._regressions],
+            contest=self._contest.state(),
             log_loss_sum=self.quality.log_loss_sum,
             base_log_loss_sum=self.quality.base_log_loss_sum,
             recent_gain=self.quality.recent_gain,
@@ -146,8 +163,10 @@ class ChurnModel:
         self._horizon_ms = horizon_ms
         self._seen_ms = 0
         self.quality = Quality()
-        self._scaler = preprocessing.StandardScaler()
-        self._regression = linear_model.LogisticRegression(optim.SGD(LEARNING_RATE), intercept_lr=INTERCEPT_RATE)
+        self._scaler = Scaler(self._names)
+        self._buffered = []
+        self._regressions = [Regression(self._names, recipe) for recipe in RECIPES]
+        self._contest = Contest()
 
     def _fits(self, example: ExampleRecord) -> bool:
         if (example.names, example.horizon_ms) == (self._names, self._horizon_ms):
@@ -157,25 +176,53 @@ class ChurnModel:
         self._begin(example.names, example.horizon_ms)
         return True
 
+    def _buffer(self, example: ExampleRecord) -> None:
+        self._buffered.append(BufferedExample(list(example.features), example.churned))
+        churned = sum(one.churned for one in self._buffered)
+        for regression in self._regressions:
+            regression.begin_at((churned + 1) / (len(self._buffered) + 2))
+        if len(self._buffered) < BUFFERED:
+            return
+        buffered, self._buffered = self._buffered, []
+        for one in buffered:
+            z = self._scaler.z(self._inputs(one.features))
+            for regression in self._regressions:
+                regression.learn(z, churned=one.churned)
+
+    def _compare(self, probabilities: list[float], *, churned: bool) -> None:
+        champion, challenger = (log_loss(probability, churned=churned) for probability in probabilities)
+        if self._contest.take(champion, challenger):
+            self._regressions.reverse()
+
     def _inputs(self, values: list[float]) -> dict[str, float]:
         return dict(zip(self._names, signed_logs(values), strict=True))
 
-    def _probability(self, inputs: dict[str, float]) -> float:
-        return float(self._regression.predict_proba_one(self._scaler.transform_one(inputs))[True])
-
 
 def _is_sound(example: ExampleRecord) -> bool:
-    """One value that is not finite would make every weight so, for ever."""
-    return len(example.names) == len(example.features) > 0 and all(math.isfinite(value) for value in example.features)
+    """One value that is not finite would make every weight so, for ever; NaN is not less than anything."""
+    return len(example.names) == len(example.features) > 0 and all(abs(value) <= _ABSURD for value in example.features)
+
+
+class _Begin(msgspec.Struct):
+    """What every format has."""
+
+    name: str
+    next_offset: int
+    format: int = 1
 
 
 def decode_state(value: bytes) -> TrainingState:
-    """A record of the model topic.
+    """A record of the model topic; of the first format, whose examples had other features, only the place is gone on from.
 
     Raises:
-        ContractError: it is none.
+        ContractError: it is none, or a newer release wrote it.
     """
     try:
-        return msgspec.json.decode(value, type=TrainingState)
+        found = msgspec.json.decode(value, type=_Begin)
+        if found.format == FORMAT:
+            return msgspec.json.decode(value, type=TrainingState)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ContractError("bad_model", f"the training state cannot be read: {error}") from None
+    if found.format > FORMAT:
+        raise ContractError("bad_model", f"the training state has format {found.format}; this release reads up to {FORMAT}")
+    return ChurnModel(found.name).snapshot(found.next_offset)

@@ -13,7 +13,7 @@ from detectors.state import Customer
 from schemas.decisions import Band, RiskReason, RiskRecord
 from schemas.errors import ContractError
 from schemas.instants import exact_ms
-from schemas.models import ModelDocument
+from schemas.models import FORMAT, ModelDocument
 from schemas.rule_kinds import Severity
 from schemas.rules import Bands, RuleSet
 
@@ -35,18 +35,28 @@ class Scorer:
         self._means = [0.0] * len(NAMES)
         self._slopes = [0.0] * len(NAMES)
         """Log odds for each unit of a feature, after the transform; a feature that never varied says nothing."""
+        self._most = [math.inf] * len(NAMES)
+        """Log odds that a feature can add or take at most."""
         for name, mean, scale, weight in zip(document.features, document.mean, document.scale, document.weights, strict=True):
             if scale > 0:
                 place = NAMES.index(name)
                 self._means[place], self._slopes[place] = mean, weight / scale
+                if document.clip is not None:
+                    self._most[place] = document.clip * abs(weight)
+        self._least = [-most for most in self._most]
 
     @classmethod
     def of(cls, document: ModelDocument, version: str) -> Self:
         """Make a model ready.
 
         Raises:
-            ContractError: it needs a feature that this release does not have, or a number in it is not finite.
+            ContractError: it is of a newer format, needs a feature that this release does not have, or a number in it is not
+                finite.
         """
+        if document.format > FORMAT:
+            raise ContractError(
+                "bad_model", f"the model has format {document.format}; this release reads formats up to {FORMAT}"
+            )
         unknown = [name for name in document.features if name not in NAMES]
         if unknown:
             raise ContractError("bad_model", f"the model needs the feature {unknown[0]!r}, which this release does not have")
@@ -77,7 +87,8 @@ class Scorer:
     def _contributions(self, values: Sequence[float]) -> list[float]:
         """To the log odds, by place of the feature."""
         seen = signed_logs(values) if self._log else values
-        return list(map(mul, self._slopes, map(sub, seen, self._means)))
+        added = map(mul, self._slopes, map(sub, seen, self._means))
+        return list(map(min, self._most, map(max, self._least, added)))
 
 
 def signed_logs(values: Sequence[float]) -> list[float]:

@@ -1,11 +1,14 @@
-"""The scoring part of a risk model, as it is published to every partition."""
+"""A risk model: the scoring part, as it is published to every partition, and all that learning goes on from."""
 
 import sys
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from schemas.events import Count, EpochMs, Id, Number
+
+FORMAT: Final = 2
+"""Of the models and training states that this release writes; it reads models of earlier ones too."""
 
 HorizonMs = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 
@@ -22,9 +25,9 @@ class ModelQuality(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A standardised logistic regression: p = 1 / (1 + exp(-(intercept + sum(w * (x - mean) / scale)))).
+    """A standardised logistic regression: p = 1 / (1 + exp(-(intercept + sum(w * z)))), z = (x - mean) / scale.
 
-    Each x is a feature after `transform`.
+    Each x is a feature after `transform`; z is cut off at +-`clip`.
     """
 
     name: Id
@@ -45,6 +48,11 @@ class ModelDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Offset of the last example of `churn.examples` that was learned; -1: none."""
     library: Id
     """Name and version of the library that trained it."""
+    format: Annotated[int, msgspec.Meta(ge=1)] = 1
+    clip: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """None: nothing is cut off."""
+    recipe: Id | None = None
+    """How it was learned, by name."""
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in ("features", "mean", "scale", "weights")}
@@ -52,9 +60,38 @@ class ModelDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError(f"the lists belong together and differ in length: {lengths}")
 
 
+class LearnedWeights(msgspec.Struct, frozen=True, kw_only=True):
+    """What one recipe has learned."""
+
+    recipe: Id
+    steps: Count
+    """Examples that were learned."""
+    weights: list[Number]
+    intercept: Number
+    average: list[Number]
+    """Of the weights; they predict."""
+    average_intercept: Number
+
+
+class BufferedExample(msgspec.Struct, frozen=True, array_like=True):
+    """One of the first examples, which are learned once there are enough to know the scale of things."""
+
+    features: list[Number]
+    churned: bool
+
+
+class ContestState(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a round between two recipes has come; differences of log losses, champion less challenger."""
+
+    sum: Number
+    count: Count
+    means: list[Number]
+
+
 class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that learning goes on from, with the place of the next example: one record of the model topic."""
 
+    format: Annotated[int, msgspec.Meta(ge=1)]
     name: Id
     next_offset: Count
     """Of the topic of examples: everything before it is in here."""
@@ -65,13 +102,13 @@ class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     refused: Count
     """Examples that were no use: not finite, or of another horizon that is over."""
     examples: Count
-    churned: Count
+    """That set the means and variances."""
     mean: list[Number]
     variance: list[Number]
-    weights: list[Number]
-    intercept: Number
-    steps: Count
-    """Of the optimizer."""
+    buffered: list[BufferedExample]
+    learned: list[LearnedWeights]
+    """By recipe, the champion first."""
+    contest: ContestState
     log_loss_sum: Number
     base_log_loss_sum: Number
     recent_gain: Number

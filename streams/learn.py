@@ -103,6 +103,8 @@ class Learner:
         if not begin <= self._next_offset <= end:
             # The model is what it is; what it never saw cannot be had any more.
             log.warning("learn.examples_gone", next_offset=self._next_offset, begin=begin, end=end)
+        if self._next_offset and not self.model.quality.examples:
+            log.warning("learn.begun_anew", next_offset=self._next_offset)
         log.info("learn.restored", next_offset=self._next_offset, examples=self.model.quality.examples)
         return {tp: self._next_offset if tp == self._examples else 0 for tp in assigned}
 

@@ -36,7 +36,7 @@ async def put(settings: Settings, values: list[bytes], *, transaction: str | Non
             await producer.commit_transaction()
 
 
-def oracle(count: int, *, min_examples: int = 100, min_rarer: int = 10) -> ChurnModel:
+def oracle(count: int, *, min_examples: int = 300, min_rarer: int = 10) -> ChurnModel:
     model = ChurnModel(min_examples=min_examples, min_rarer=min_rarer)
     for number in range(count):
         model.learn(example(number))

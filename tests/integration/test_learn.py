@@ -26,7 +26,7 @@ from streams.worker import running_roles
 pytestmark = pytest.mark.kafka
 
 Unique = Callable[[str], str]
-SIZE = 50
+SIZE = 150
 """Examples between two snapshots."""
 WORKER = """
 from streams.settings import load_settings
@@ -38,7 +38,7 @@ run_worker(load_settings(), ["learn"])
 @pytest.fixture
 def settings(bootstrap: str, unique: Unique) -> Settings:
     return new_installation(
-        bootstrap, unique("learn"), learn_snapshot_examples=SIZE, learn_min_examples=100, learn_min_rarer_examples=10
+        bootstrap, unique("learn"), learn_snapshot_examples=SIZE, learn_min_examples=2 * SIZE, learn_min_rarer_examples=10
     )
 
 
@@ -162,7 +162,7 @@ async def test_what_detect_saw_mature_comes_back_to_it_as_a_model(bootstrap: str
     #  Customers order once or often; reviews mature in detect, learn learns, the clock hands the model out, detect scores.
     log = Log(
         new_installation(
-            bootstrap, unique("loop"), learn_snapshot_examples=SIZE, learn_min_examples=SIZE, learn_min_rarer_examples=5
+            bootstrap, unique("loop"), learn_snapshot_examples=50, learn_min_examples=50, learn_min_rarer_examples=5
         )
     )
     rules = RulesPublished(at_ms=0, version="1", revision=1, document=churn_rules())
@@ -174,7 +174,7 @@ async def test_what_detect_saw_mature_comes_back_to_it_as_a_model(bootstrap: str
 
         async def risk_by_model() -> bool:
             nonlocal last_day
-            last_day += 1
+            last_day += 7
             await log.append(0, [tick(last_day)])
             records = [decode_decision(record.value) for record in await log.committed("risk", 0)]
             return any(isinstance(record, RiskRecord) and record.basis == "model" for record in records)
@@ -183,4 +183,4 @@ async def test_what_detect_saw_mature_comes_back_to_it_as_a_model(bootstrap: str
         examples = len(await log.committed("examples", 0))
         newest = (await published(log.settings))[-1].document
     assert newest.quality.examples <= examples
-    assert newest.quality.auc > 0.8
+    assert newest.quality.auc > 0.6  # the first 200 have the base rate for a score

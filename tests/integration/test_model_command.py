@@ -25,7 +25,7 @@ from streams.worker import running_roles
 pytestmark = pytest.mark.kafka
 
 Unique = Callable[[str], str]
-SIZE = 20
+SIZE = 250
 """Examples between two models."""
 
 

@@ -6,17 +6,22 @@ import subprocess
 import sys
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from river import linear_model
+from river.utils import VectorDict
 
 from detectors.features import NAMES
 from detectors.model import ChurnModel, decode_state
+from detectors.recipe import BUFFERED
 from detectors.scoring import Scorer
 from schemas.codec import encode
 from schemas.decisions import ExampleRecord
 from schemas.errors import ContractError
 from schemas.instants import DAY_MS
+from schemas.models import ModelDocument
 
 HORIZON_MS = 30 * DAY_MS
 seeds = st.integers(0, 2**32)
@@ -56,9 +61,9 @@ def state_bytes(model: ChurnModel) -> bytes:
 
 
 @settings(max_examples=25, deadline=None)
-@given(seeds, st.integers(0, 60), st.integers(0, 60))
+@given(seeds, st.integers(0, 2 * BUFFERED), st.integers(0, BUFFERED))
 def test_an_interruption_changes_no_byte(seed: int, before: int, after: int) -> None:
-    records = examples(seed, before + after)
+    records = examples(seed, before + after, size=5)
     first = learned(records[:before])
     if before:
         first = ChurnModel.from_snapshot(decode_state(state_bytes(first)))
@@ -71,7 +76,7 @@ def test_an_interruption_changes_no_byte(seed: int, before: int, after: int) -> 
 
 
 @settings(max_examples=25, deadline=None)
-@given(seeds, st.integers(1, 80))
+@given(seeds, st.integers(1, 2 * BUFFERED))
 def test_the_engine_scores_as_river_does(seed: int, count: int) -> None:
     records = examples(seed, count)
     model = learned(records)
@@ -86,16 +91,17 @@ absurd = st.floats(allow_nan=True, allow_infinity=True)
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.lists(absurd, min_size=3, max_size=3), st.booleans()), min_size=1, max_size=30))
-def test_nothing_that_is_not_finite_reaches_the_model(rows: list[tuple[list[float], bool]]) -> None:
-    model = learned([example([1.0, 2.0, 3.0], churned=True)])
-    sound = sum(all(math.isfinite(value) for value in features) for features, _ in rows)
+def test_nothing_that_is_not_finite_or_absurd_reaches_the_model(rows: list[tuple[list[float], bool]]) -> None:
+    model = learned(examples(1, BUFFERED, size=3))
+    sound = sum(all(math.isfinite(value) and abs(value) <= 1e12 for value in features) for features, _ in rows)
     for features, churned in rows:
         model.learn(example(features, churned=churned))
     state = model.snapshot(0)
 
-    assert all(math.isfinite(number) for number in (*state.mean, *state.variance, *state.weights, state.intercept))
+    learned_numbers = [number for one in state.learned for number in (*one.weights, *one.average, one.intercept)]
+    assert all(math.isfinite(number) for number in (*state.mean, *state.variance, *learned_numbers))
     assert math.isfinite(state.log_loss_sum)
-    assert (state.examples, state.refused) == (1 + sound, len(rows) - sound)
+    assert (state.examples, state.refused) == (BUFFERED + sound, len(rows) - sound)
 
 
 @settings(max_examples=25, deadline=None)
@@ -164,16 +170,78 @@ def test_another_horizon_begins_another_model_and_what_is_left_of_the_old_is_not
     model.learn(example([1.0], churned=True, at_ms=9))
     state = model.snapshot(0)
 
-    assert (state.horizon_ms, state.examples, state.churned, state.refused) == (2 * HORIZON_MS, 1, 0, 1)
+    assert (state.horizon_ms, state.examples, state.refused) == (2 * HORIZON_MS, 1, 1)
+    assert [one.churned for one in state.buffered] == [False]
 
 
 def test_a_state_that_cannot_be_read_is_refused() -> None:
     state = learned(examples(1, 3)).snapshot(3)
 
-    with pytest.raises(ContractError):
+    with pytest.raises(ContractError, match="cannot be read"):
         decode_state(b"{}")
+    with pytest.raises(ContractError, match="format 3; this release reads up to 2"):
+        decode_state(encode(msgspec.structs.replace(state, format=3)))
     with pytest.raises(ContractError, match="length"):
-        ChurnModel.from_snapshot(type(state)(**{name: getattr(state, name) for name in state.__struct_fields__} | {"mean": []}))
+        ChurnModel.from_snapshot(msgspec.structs.replace(state, mean=[]))
+    with pytest.raises(ContractError, match="those there are: steady, quick"):
+        ChurnModel.from_snapshot(msgspec.structs.replace(state, learned=state.learned[:1]))
+
+
+def test_of_a_state_of_the_first_format_only_the_place_is_gone_on_from() -> None:
+    old = {"name": "churn", "next_offset": 500, "features": ["orders"], "mean": [1.0], "weights": [0.5], "examples": 500}
+    begun = ChurnModel.from_snapshot(decode_state(msgspec.json.encode(old)))
+
+    assert decode_state(msgspec.json.encode(old)).next_offset == 500
+    assert begun.quality.examples == 0
+    assert begun.learn(examples(1, 1)[0])
+
+
+def test_the_first_examples_are_scored_by_the_base_rate_alone() -> None:
+    records = examples(2, BUFFERED, size=3)
+    model = learned(records[:-1])
+    churned = sum(record.churned for record in records[:-1])
+
+    assert model.probability([1e6, 1e6, 1e6]) == pytest.approx((churned + 1) / (BUFFERED + 1))
+    model.learn(records[-1])
+    assert model.probability([1e6, 1e6, 1e6]) != pytest.approx(model.probability([0.0, 0.0, 0.0]))
+
+
+def test_the_weights_that_predict_are_the_average_of_those_that_were_learned() -> None:
+    records = examples(4, 2_000, size=3)
+    model, average, intercept = ChurnModel(), [0.0] * 3, 0.0
+    for number, record in enumerate(records, start=1):
+        model.learn(record)
+        steady = model.snapshot(0).learned[0] if number % 100 == 0 else None
+        if number == BUFFERED:  # two steps of the average at once, after the first hundred and the second
+            assert steady is not None
+            average, intercept = steady.average, steady.average_intercept
+        elif number > BUFFERED and steady is not None:
+            share = max(6 / (number / 100 + 5), 0.003)
+            average = [old + share * (new - old) for old, new in zip(average, steady.weights, strict=True)]
+            intercept += share * (steady.intercept - intercept)
+
+    assert model.document(0).weights == pytest.approx(average)
+    assert model.document(0).intercept == pytest.approx(intercept)
+
+
+def test_a_plain_river_model_with_the_published_numbers_says_the_same() -> None:
+    records = examples(6, 3 * BUFFERED)
+    document = learned(records).document(0)
+    river = linear_model.LogisticRegression(intercept_init=document.intercept)
+    river._weights = VectorDict(dict(zip(document.features, document.weights, strict=True)))
+    scorer = Scorer.of(document, "v")
+    for values in (*(record.features for record in records), [1e12] * len(NAMES), [-1e12] * len(NAMES)):
+        expected = river.predict_proba_one(standardised(document, values))[True]
+        assert scorer.probability(values) == pytest.approx(expected, abs=1e-9)
+
+
+def standardised(document: ModelDocument, values: list[float]) -> dict[str, float]:
+    """By the words of the document."""
+    found = {}
+    for name, value, mean, scale in zip(document.features, values, document.mean, document.scale, strict=True):
+        z = (math.copysign(math.log(1 + abs(value)), value) - mean) / scale
+        found[name] = min(3.0, max(-3.0, z))
+    return found
 
 
 SCRIPT = """

@@ -1,0 +1,46 @@
+"""Champion and challenger: the second recipe takes over once it was better by more than noise."""
+
+from math import sqrt
+from statistics import fmean, stdev
+from typing import Final, Self
+
+from schemas.models import ContestState
+
+BLOCK: Final = 100
+"""Examples whose mean difference is one observation: neighbours are of the same week, and not independent."""
+ROUND: Final = 50
+"""Observations of a round: a decision after every 5,000 examples."""
+_STANDARD_ERRORS: Final = 2.0
+
+
+class Contest:
+    """Which of two recipes had the smaller log loss on the same examples, round by round."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._count = 0
+        self._means: list[float] = []
+
+    def take(self, champion_loss: float, challenger_loss: float) -> bool:
+        """Take in the losses of one example; whether the challenger takes over now."""
+        self._sum += champion_loss - challenger_loss
+        self._count += 1
+        if self._count < BLOCK:
+            return False
+        self._means.append(self._sum / self._count)
+        self._sum, self._count = 0.0, 0
+        if len(self._means) < ROUND:
+            return False
+        means, self._means = self._means, []
+        return fmean(means) > _STANDARD_ERRORS * stdev(means) / sqrt(ROUND)
+
+    def state(self) -> ContestState:
+        """As far as the round has come."""
+        return ContestState(sum=self._sum, count=self._count, means=list(self._means))
+
+    @classmethod
+    def restored(cls, state: ContestState) -> Self:
+        """Go on from what was kept."""
+        found = cls()
+        found._sum, found._count, found._means = state.sum, state.count, list(state.means)
+        return found
