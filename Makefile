@@ -24,7 +24,7 @@ CORE_TESTS := tests/unit tests/properties tests/golden
 # The others: two at once, each with a broker of its own, and a file stays together for what it sets up.
 OTHER_TESTS := --numprocesses=2 --dist=loadfile --durations=10 $(addprefix --ignore=,$(CORE_TESTS))
 
-.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-latency bench-recovery bench-idle bench-scale bench-kill flame bench-engine bench-model bench-incidents requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-latency bench-recovery bench-idle bench-scale bench-kill flame bench-engine bench-model bench-incidents evaluate requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,8 +97,11 @@ flame: $(STAMP) ## a flame graph of the detect worker under load: flame.svg, or 
 bench-engine: $(STAMP) ## what the engine costs: events per second of replay, where the time goes, bytes per idle customer
 	@$(BENCH).bench_engine
 
-bench-model: $(STAMP) ## how well the model predicts, on the purchases of a music shop in the folder CHURN_DATA
-	@$(BENCH).bench_model
+bench-model: $(STAMP) ## what the model costs: an example learned, a score, a pending example
+	@$(BENCH).bench_model $(ARGS)
+
+evaluate: $(STAMP) ## how well the model predicts, beside a batch model, on three sets in the folder CHURN_DATA; ten minutes
+	@$(BENCH).bench_evaluate $(ARGS)
 
 bench-incidents: $(STAMP) ## which tickets of a real desk break their SLA, from the folder CHURN_DATA
 	@$(BENCH).bench_incidents

@@ -11,12 +11,13 @@ from typing import Final, Protocol, Self
 import msgspec
 
 from detectors.features import NAMES, features_at
+from detectors.packed_features import pack_features, unpack_features
 from detectors.predicates import event_types
 from detectors.risk_state import LabelState, Pending, Span
 from detectors.state import Customer
 from schemas.decisions import ExampleRecord
 from schemas.events import AnyEvent
-from schemas.instants import MAX_INSTANT_MS, WEEK_MS, exact_ms
+from schemas.instants import DAY_MS, MAX_INSTANT_MS, WEEK_MS, exact_ms
 from schemas.rules import RuleSet
 
 MAX_PENDING: Final = 200_000
@@ -24,15 +25,18 @@ MAX_PENDING: Final = 200_000
 KEPT_ONE_IN: Final = 10
 """Above the limit: of the reviews of a week without activity, the share that still makes an example."""
 
+_NO_SILENCE: Final = -1.0
+
 
 class PendingExample(msgspec.Struct, frozen=True, array_like=True):
-    """Features as they were at a review."""
+    """Features as they were at a review, with the days of silence behind them (-1: no activity counts)."""
 
     feature_set: int
     """Which features, in which order: a release with others drops the example."""
     horizon_ms: int
     active: bool
-    features: list[float]
+    packed: bytes | list[float]
+    """A list in examples of the releases before, which have other features."""
 
 
 FEATURE_SET: Final = zlib.crc32(",".join(NAMES).encode())
@@ -146,8 +150,9 @@ class Reviews:
         if len(store) >= self._max_pending and not eventful and not _is_sampled(customer.id, at_ms):
             return
         active = stayed_ms is not None and stayed_ms >= at_ms - self.horizon_ms
-        features = list(features_at(customer.features, at_ms))
-        store.put(customer.id, at_ms, PendingExample(FEATURE_SET, self.horizon_ms, active, features))
+        silence_days = (at_ms - stayed_ms) / DAY_MS if stayed_ms is not None else _NO_SILENCE
+        packed = pack_features((*features_at(customer.features, at_ms), silence_days))
+        store.put(customer.id, at_ms, PendingExample(FEATURE_SET, self.horizon_ms, active, packed))
         labels.pending.append(Pending(at_ms, self.horizon_ms))
 
     def _can_churn(self, stayed_ms: int | None, left_ms: int | None) -> bool:
@@ -158,8 +163,9 @@ class Reviews:
 
     def _released(self, customer: Customer, pending: Pending, store: PendingStore) -> ExampleRecord | None:
         example = store.take(customer.id, pending.at_ms)
-        if example is None or example.feature_set != FEATURE_SET:
+        if example is None or example.feature_set != FEATURE_SET or isinstance(example.packed, list):
             return None
+        *features, silence_days = unpack_features(example.packed, len(NAMES) + 1)
         labels = customer.labels
         left = _any_within(labels.leaves, pending)
         return ExampleRecord(
@@ -168,8 +174,9 @@ class Reviews:
             horizon_ms=pending.horizon_ms,
             churned=left or (bool(self._stays) and not _any_within(labels.stays, pending)),
             names=list(NAMES),
-            features=example.features,
+            features=features,
             active=example.active,
+            silence_days=None if silence_days == _NO_SILENCE else silence_days,
         )
 
     def _forget(self, labels: LabelState) -> None:

@@ -10,7 +10,8 @@ from typing import Final, Self
 import msgspec
 
 from detectors.contest import Contest
-from detectors.quality import Quality, log_loss
+from detectors.measures import log_loss
+from detectors.monitor import MIN_EXAMPLES, MIN_RARER, Monitor
 from detectors.recipe import BUFFERED, CLIP, RECIPES
 from detectors.regression import LIBRARY, Regression, Scaler
 from detectors.scoring import signed_logs
@@ -18,9 +19,6 @@ from schemas.decisions import ExampleRecord
 from schemas.errors import ContractError
 from schemas.models import FORMAT, BufferedExample, ModelDocument, TrainingState
 
-MIN_EXAMPLES: Final = 3_000
-"""Before so many have matured, days of silence alone rank customers better."""
-MIN_RARER: Final = 100
 _ABSURD: Final = 1e12
 """No count, amount or number of days is as large; a mean that took one in would be wrong for ever."""
 
@@ -34,7 +32,7 @@ class ChurnModel:
         min_rarer: of the rarer class.
     """
 
-    quality: Quality
+    monitor: Monitor
     _names: list[str]
     _horizon_ms: int
     _seen_ms: int
@@ -72,14 +70,13 @@ class ChurnModel:
         model._buffered = list(state.buffered)
         model._regressions = [Regression.restored(model._names, recipes[one.recipe], one) for one in state.learned]
         model._contest = Contest.restored(state.contest)
-        model.quality = Quality.restored(state)
+        model.monitor = Monitor.restored(state.monitor, min_examples=min_examples, min_rarer=min_rarer)
         return model
 
     @property
     def usable(self) -> bool:
-        """Whether it may decide: enough has matured, of both classes, and it was better than the base rate lately."""
-        quality = self.quality
-        return quality.examples >= self._min_examples and quality.rarer >= self._min_rarer and quality.beats_base_rate
+        """Whether it may decide (`Monitor.may_decide`)."""
+        return self.monitor.may_decide
 
     @property
     def recipe(self) -> str:
@@ -87,7 +84,7 @@ class ChurnModel:
         return self._regressions[0].recipe.name
 
     def learn(self, example: ExampleRecord) -> bool:
-        """Score an example, then learn from it; whether it was of use.
+        """Score an example, then learn from it, unless its label is suspect; whether it was of use.
 
         An example of another horizon, or with other features, is the first of a new model if its review is later than
         all that was learned from so far, and left over from before the change if not: the two never mix.
@@ -99,7 +96,8 @@ class ChurnModel:
         inputs = self._inputs(example.features)
         z = self._scaler.z(inputs)
         probabilities = [regression.probability(z) for regression in self._regressions]
-        self.quality.update(probabilities[0], churned=example.churned)
+        if not self.monitor.judge(example, probabilities[0]):
+            return True
         self._scaler.learn(inputs)
         if self._scaler.examples <= BUFFERED:
             self._buffer(example)
@@ -126,7 +124,7 @@ class ChurnModel:
             intercept=champion.intercept,
             horizon_ms=self._horizon_ms,
             usable=self.usable,
-            quality=self.quality.report(),
+            quality=self.monitor.report(),
             trained_until_offset=trained_until_offset,
             library=LIBRARY,
             format=FORMAT,
@@ -150,11 +148,7 @@ class ChurnModel:
             buffered=list(self._buffered),
             learned=[regression.learned() for regression in self._regressions],
             contest=self._contest.state(),
-            log_loss_sum=self.quality.log_loss_sum,
-            base_log_loss_sum=self.quality.base_log_loss_sum,
-            recent_gain=self.quality.recent_gain,
-            churned_by_score=list(self.quality.churned_by_score),
-            stayed_by_score=list(self.quality.stayed_by_score),
+            monitor=self.monitor.state(),
             library=LIBRARY,
         )
 
@@ -162,7 +156,7 @@ class ChurnModel:
         self._names = list(names)
         self._horizon_ms = horizon_ms
         self._seen_ms = 0
-        self.quality = Quality()
+        self.monitor = Monitor(min_examples=self._min_examples, min_rarer=self._min_rarer)
         self._scaler = Scaler(self._names)
         self._buffered = []
         self._regressions = [Regression(self._names, recipe) for recipe in RECIPES]

@@ -178,6 +178,8 @@ class ExampleRecord(Decision, frozen=True, kw_only=True, tag="example"):
     features: list[Number]
     active: bool
     """Whether the customer had any churn-relevant activity within the horizon before `at_ms`."""
+    silence_days: Number | None = None
+    """Since the last churn-relevant activity before `at_ms`; None where only an explicit end is churn."""
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.features):

@@ -6,22 +6,12 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from schemas.events import Count, EpochMs, Id, Number
+from schemas.model_quality import ModelQuality, MonitorState
 
 FORMAT: Final = 2
 """Of the models and training states that this release writes; it reads models of earlier ones too."""
 
 HorizonMs = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
-
-
-class ModelQuality(msgspec.Struct, frozen=True, kw_only=True):
-    """Prequential quality: every example was scored before it was learned."""
-
-    examples: Count
-    churned: Count
-    log_loss: Number
-    base_log_loss: Number
-    """Log loss of always saying the base rate so far."""
-    auc: Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class ModelDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,11 +99,5 @@ class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     learned: list[LearnedWeights]
     """By recipe, the champion first."""
     contest: ContestState
-    log_loss_sum: Number
-    base_log_loss_sum: Number
-    recent_gain: Number
-    """What the features were worth lately: base log loss less log loss, fading."""
-    churned_by_score: list[Count]
-    """How many of the churned had a score in each bin, from low to high."""
-    stayed_by_score: list[Count]
+    monitor: MonitorState
     library: Id

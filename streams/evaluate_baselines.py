@@ -6,26 +6,21 @@ matured by then, with the same features: a logistic regression of scikit-learn, 
 
 import importlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.baselines import PRIOR_EXAMPLES, SILENCE_DAYS
 from streams.evaluate_measures import Flags, Floats
-
-_SILENCE_DAYS: Final = (1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 270, 365)
-"""Upper edges of the bins of the histogram."""
-_PRIOR_EXAMPLES: Final = 10.0
-"""How many examples at the rate of the bin before it each bin begins with: silences longer than any that has matured so far
-are those that matter most early on."""
 
 
 class RecencyHistogram:
     """The share that churned, overall and by days of silence, of all that has matured so far."""
 
     def __init__(self) -> None:
-        self._count = np.zeros(len(_SILENCE_DAYS) + 1)
-        self._churned = np.zeros(len(_SILENCE_DAYS) + 1)
+        self._count = np.zeros(len(SILENCE_DAYS) + 1)
+        self._churned = np.zeros(len(SILENCE_DAYS) + 1)
 
     def learn(self, silence_days: Floats, churned: Flags) -> None:
         """Take in matured examples."""
@@ -42,7 +37,7 @@ class RecencyHistogram:
         """The share of each one's bin."""
         rates, rate = [], self.base_rate
         for churned, count in zip(self._churned, self._count, strict=True):
-            rate = float((churned + _PRIOR_EXAMPLES * rate) / (count + _PRIOR_EXAMPLES))
+            rate = float((churned + PRIOR_EXAMPLES * rate) / (count + PRIOR_EXAMPLES))
             rates.append(rate)
         found: Floats = np.array(rates)[_bins(silence_days)]
         return found
@@ -105,4 +100,4 @@ def _logs(features: Floats) -> Floats:
 
 
 def _bins(silence_days: Floats) -> NDArray[np.int64]:
-    return np.searchsorted(_SILENCE_DAYS, silence_days, side="right")
+    return np.searchsorted(SILENCE_DAYS, silence_days, side="right")

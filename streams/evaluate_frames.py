@@ -9,6 +9,7 @@ import numpy as np
 from detectors.engine import PartitionEngine
 from schemas.decisions import ExampleRecord
 from schemas.instants import DAY_MS
+from schemas.model_quality import BASE_RATE, RECENCY, SILENCE
 from streams.evaluate_activity import NEVER, Activity, Flags, Ints
 from streams.evaluate_baselines import BatchModel, RecencyHistogram, batch_model
 from streams.evaluate_measures import Floats
@@ -16,10 +17,6 @@ from streams.evaluate_walk import Walk
 
 MODEL: Final = "model"
 BATCH: Final = "batch"
-BASE_RATE: Final = "base_rate"
-RECENCY: Final = "recency_histogram"
-SILENCE: Final = "days_silent"
-"""A ranking only: days are no probability."""
 SCORES: Final = (MODEL, BATCH, BASE_RATE, RECENCY, SILENCE)
 
 

@@ -4,8 +4,9 @@ from html import escape
 from typing import Final
 
 from schemas.instants import format_instant
+from schemas.model_quality import RECENCY, SILENCE
 from streams.evaluate import Evaluation
-from streams.evaluate_frames import BATCH, MODEL, RECENCY, SILENCE, Frame
+from streams.evaluate_frames import BATCH, MODEL, Frame
 from streams.evaluate_measures import auc, calibration, roc
 from streams.evaluate_summary import cost_in_words, groups_of, in_words, over_cuts, together
 from streams.evaluate_svg import Axis, Line, around, chart

@@ -9,9 +9,10 @@ import numpy as np
 
 from detectors.features import NAMES
 from schemas.instants import format_duration, format_instant
+from schemas.model_quality import BASE_RATE, RECENCY, SILENCE
 from streams.evaluate import Evaluation
 from streams.evaluate_bootstrap import Difference
-from streams.evaluate_frames import BASE_RATE, BATCH, MODEL, RECENCY, SCORES, SILENCE, Frame
+from streams.evaluate_frames import BATCH, MODEL, SCORES, Frame
 from streams.evaluate_measures import Flags, Floats, auc, brier, calibration_error, losses
 
 GROUPS: Final = ("all", "active")

@@ -6,7 +6,7 @@ While people hold an older model (`churnwatch model rollback`), learning goes on
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from schemas.codec import decode_decision, encode
 from schemas.control import ModelPublished
 from schemas.decisions import ExampleRecord
 from schemas.errors import ContractError
+from schemas.model_quality import ALARMS
 from schemas.models import TrainingState
 from streams.apps import add_agent, make_app
 from streams.log_writer import LogWriter
@@ -103,9 +104,9 @@ class Learner:
         if not begin <= self._next_offset <= end:
             # The model is what it is; what it never saw cannot be had any more.
             log.warning("learn.examples_gone", next_offset=self._next_offset, begin=begin, end=end)
-        if self._next_offset and not self.model.quality.examples:
+        if self._next_offset and not self.model.monitor.examples:
             log.warning("learn.begun_anew", next_offset=self._next_offset)
-        log.info("learn.restored", next_offset=self._next_offset, examples=self.model.quality.examples)
+        log.info("learn.restored", next_offset=self._next_offset, examples=self.model.monitor.examples)
         return {tp: self._next_offset if tp == self._examples else 0 for tp in assigned}
 
     async def read(self, chunks: list[Chunk]) -> None:
@@ -139,10 +140,13 @@ class Learner:
         self._next_offset = offset + 1
         self._since_snapshot += 1
         example = _example_in(value, offset)
+        alarms = self.model.monitor.alarms
         if example is not None and self.model.learn(example):
             self.counters.examples += 1
         else:
             self.counters.refused += 1
+        if alarms != self.model.monitor.alarms:
+            _tell_alarms(alarms, self.model.monitor.alarms, offset)
 
     async def _cut_snapshot(self, chunk: Chunk) -> None:
         """Keep the scoring part, publish what is due, then keep the state: after a crash all of it is done again.
@@ -188,6 +192,12 @@ class Learner:
                 return True
             await asyncio.sleep(_PROOF_PAUSE_S)
         return False
+
+
+def _tell_alarms(before: Collection[str], now: Collection[str], offset: int) -> None:
+    for name in ALARMS:
+        if (name in before) != (name in now):
+            log.warning("learn.alarm", alarm=name, state="began" if name in now else "ended", offset=offset)
 
 
 def _example_in(value: bytes | None, offset: int) -> ExampleRecord | None:

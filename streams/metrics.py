@@ -12,6 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Summa
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from detectors.recipe import RECIPES
+from schemas.model_quality import ALARMS, SILENCE
 from streams.readiness import obstacles_of
 from streams.settings import Role
 from streams.transport import consumer_of
@@ -51,6 +53,13 @@ MetricName = Literal[
     "churn_model_log_loss",
     "churn_model_base_log_loss",
     "churn_model_auc",
+    "churn_model_brier_ratio",
+    "churn_model_calibration_error_ratio",
+    "churn_model_active_auc",
+    "churn_model_silence_auc",
+    "churn_model_alarm",
+    "churn_model_held_back_examples_total",
+    "churn_model_recipe",
     "churn_model_usable",
     "churn_model_held",
     "churn_delivered_records_total",
@@ -103,6 +112,15 @@ METRICS: Final[Mapping[MetricName, Form]] = {
     "churn_model_log_loss": Form("gauge", (), "Log loss of the model on examples it had not seen."),
     "churn_model_base_log_loss": Form("gauge", (), "Log loss of always saying the base rate; a model must be below it."),
     "churn_model_auc": Form("gauge", (), "Area under the ROC curve on examples that the model had not seen."),
+    "churn_model_brier_ratio": Form("gauge", (), "Mean squared error of the model's probabilities, 0 to 1."),
+    "churn_model_calibration_error_ratio": Form(
+        "gauge", (), "Mean distance between the probabilities that were said and the shares that came, 0 to 1."
+    ),
+    "churn_model_active_auc": Form("gauge", (), "As `churn_model_auc`, of those who showed a sign of life within the horizon."),
+    "churn_model_silence_auc": Form("gauge", (), "What ranking the same customers by days of silence would have been worth."),
+    "churn_model_alarm": Form("gauge", ("alarm",), "1 while `log_loss_drift` or `labels_missing` stands, else 0."),
+    "churn_model_held_back_examples_total": Form("counter", (), "Examples that were not learned since labels were missing."),
+    "churn_model_recipe": Form("gauge", ("recipe",), "1 for the recipe whose weights predict, 0 for the one in the shadow."),
     "churn_model_usable": Form("gauge", (), "1 if what was learned may decide, 0 if rules alone do."),
     "churn_model_held": Form(
         "gauge", (), "1 if people held an older model in force (`churnwatch model rollback`) at the last snapshot."
@@ -253,12 +271,23 @@ def _learn(learner: "Learner") -> Iterator[Sample]:
     yield Sample("churn_learn_refused_examples_total", (), learner.counters.refused)
     yield Sample("churn_model_usable", (), float(learner.model.usable))
     yield Sample("churn_model_held", (), float(learner.store.pin.held is not None))
-    quality = learner.model.quality.report()
+    monitor = learner.model.monitor
+    yield Sample("churn_model_held_back_examples_total", (), monitor.held_back)
+    for alarm in ALARMS:
+        yield Sample("churn_model_alarm", (alarm,), float(alarm in monitor.alarms))
+    for recipe in RECIPES:
+        yield Sample("churn_model_recipe", (recipe.name,), float(recipe.name == learner.model.recipe))
+    quality = monitor.report()
     if not quality.examples:
         return  # nothing was judged yet, and 0 would look like a perfect model
     yield Sample("churn_model_log_loss", (), quality.log_loss)
     yield Sample("churn_model_base_log_loss", (), quality.base_log_loss)
     yield Sample("churn_model_auc", (), quality.auc)
+    yield Sample("churn_model_brier_ratio", (), quality.brier or 0.0)
+    yield Sample("churn_model_calibration_error_ratio", (), quality.calibration_error or 0.0)
+    if quality.active is not None and quality.active.examples:
+        yield Sample("churn_model_active_auc", (), quality.active.auc)
+        yield Sample("churn_model_silence_auc", (), quality.baselines[SILENCE].auc)
 
 
 def _deliver(deliver: "Deliver") -> Iterator[Sample]:

@@ -22,6 +22,7 @@ def example(number: int) -> ExampleRecord:
         names=list(NAMES),
         features=features,
         active=True,
+        silence_days=5.0,
     )
 
 

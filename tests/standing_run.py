@@ -6,7 +6,8 @@ from detectors.labels import next_review_ms
 from schemas.control import ModelPublished
 from schemas.decisions import ExampleRecord, RiskRecord
 from schemas.instants import DAY_MS
-from schemas.models import ModelDocument, ModelQuality
+from schemas.model_quality import ModelQuality
+from schemas.models import ModelDocument
 from schemas.rules import Churn, RuleSet
 
 CHURN = Churn(horizon="P30D", or_=["contract.cancelled"])

@@ -26,7 +26,8 @@ from schemas.events import (
     TicketResolved,
 )
 from schemas.instants import DAY_MS, HOUR_MS
-from schemas.models import ModelDocument, ModelQuality
+from schemas.model_quality import ModelQuality
+from schemas.models import ModelDocument
 from schemas.rule_kinds import AbsenceRule, CountRule, LevelRule, RhythmRule, ScoreRule, SlaRule, SlaTarget
 from schemas.rules import Churn, RuleSet
 from streams.routing import log_partition

@@ -159,15 +159,15 @@ async def test_examples_of_transactions_are_counted_not_their_markers(settings: 
 
 
 async def test_what_detect_saw_mature_comes_back_to_it_as_a_model(bootstrap: str, unique: Unique) -> None:
-    #  Customers order once or often; reviews mature in detect, learn learns, the clock hands the model out, detect scores.
+    #  Customers order once or every week; reviews mature in detect, learn learns, the clock hands the model out, detect scores.
     log = Log(
         new_installation(
             bootstrap, unique("loop"), learn_snapshot_examples=50, learn_min_examples=50, learn_min_rarer_examples=5
         )
     )
     rules = RulesPublished(at_ms=0, version="1", revision=1, document=churn_rules())
-    bought = [order(100 + n % 5, customer=f"once{n}") for n in range(10)]
-    bought += [order(day, customer=f"often{n}") for n in range(10) for day in range(100, 200, 7)]
+    bought = [order(100 + 4 * n, customer=f"once{n}") for n in range(60)]
+    bought += [order(day, customer=f"often{n}") for n in range(10) for day in range(100, 400, 7)]
     await log.append(0, [rules, *sorted(bought, key=lambda one: one.at_ms), tick(200)])
     async with running_roles(log.settings, ["clock", "detect", "learn"]):
         last_day = 200

@@ -100,7 +100,7 @@ def test_nothing_that_is_not_finite_or_absurd_reaches_the_model(rows: list[tuple
 
     learned_numbers = [number for one in state.learned for number in (*one.weights, *one.average, one.intercept)]
     assert all(math.isfinite(number) for number in (*state.mean, *state.variance, *learned_numbers))
-    assert math.isfinite(state.log_loss_sum)
+    assert math.isfinite(state.monitor.model.log_loss)
     assert (state.examples, state.refused) == (BUFFERED + sound, len(rows) - sound)
 
 
@@ -115,10 +115,10 @@ def test_learning_changes_no_example(seed: int) -> None:
 
 def test_a_model_that_learned_tells_customers_apart() -> None:
     model = learned(examples(3, 4000, size=3))
+    report = model.monitor.report()
 
-    assert model.quality.auc() > 0.8
-    assert model.quality.beats_base_rate
-    assert model.usable
+    assert report.auc > 0.8
+    assert report.log_loss < report.base_log_loss
 
 
 def test_the_exact_area_under_the_curve_is_met_within_a_bin() -> None:
@@ -132,35 +132,14 @@ def test_the_exact_area_under_the_curve_is_met_within_a_bin() -> None:
     stayed = [score for score, label in scores if not label]
     wins = sum((a > b) + (a == b) / 2 for a in churned for b in stayed)
 
-    assert model.quality.auc() == pytest.approx(wins / (len(churned) * len(stayed)), abs=0.01)
+    assert model.monitor.report().auc == pytest.approx(wins / (len(churned) * len(stayed)), abs=0.01)
 
 
 @pytest.mark.parametrize("churned", [True, False])
 def test_one_class_alone_is_no_reason_to_decide(churned: bool) -> None:  # noqa: FBT001
     model = learned([example([float(n % 7)], churned=churned) for n in range(300)], ChurnModel(min_examples=10, min_rarer=1))
 
-    assert model.quality.auc() == 0.5
-    assert not model.usable
-
-
-def test_a_model_is_usable_once_enough_of_both_classes_has_matured() -> None:
-    records = examples(3, 400, size=3)
-    rarer = min(sum(record.churned for record in records), sum(not record.churned for record in records))
-
-    assert learned(records, ChurnModel(min_examples=400, min_rarer=rarer)).usable
-    assert not learned(records, ChurnModel(min_examples=401, min_rarer=rarer)).usable
-    assert not learned(records, ChurnModel(min_examples=400, min_rarer=rarer + 1)).usable
-
-
-def test_a_model_that_has_become_worse_than_the_base_rate_does_not_decide() -> None:
-    model = ChurnModel(min_examples=10, min_rarer=10)
-    for n in range(20_000):
-        model.quality.update(0.8 if n % 2 else 0.2, churned=n % 2 == 1)
-    assert model.usable
-
-    for n in range(1_000):
-        model.quality.update(0.2 if n % 2 else 0.8, churned=n % 2 == 1)
-    assert model.quality.report().log_loss < model.quality.report().base_log_loss
+    assert model.monitor.report().auc == 0.5
     assert not model.usable
 
 
@@ -192,7 +171,7 @@ def test_of_a_state_of_the_first_format_only_the_place_is_gone_on_from() -> None
     begun = ChurnModel.from_snapshot(decode_state(msgspec.json.encode(old)))
 
     assert decode_state(msgspec.json.encode(old)).next_offset == 500
-    assert begun.quality.examples == 0
+    assert begun.monitor.examples == 0
     assert begun.learn(examples(1, 1)[0])
 
 

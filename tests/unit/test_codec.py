@@ -10,7 +10,8 @@ from schemas.codec import convert_record, decode_decision, decode_heartbeat, dec
 from schemas.control import CONTROL_TYPES, FeedGap, Tick
 from schemas.errors import CODES, ContractError, UnknownType
 from schemas.events import EVENT_TYPES, OrderPlaced, SourcePosition, TicketOpened
-from schemas.models import ModelDocument, ModelQuality
+from schemas.model_quality import ModelQuality
+from schemas.models import ModelDocument
 from schemas.progress import Heartbeat
 
 PACKAGES = [Path(__file__).parents[2] / name for name in ("schemas", "detectors", "sinks", "streams")]

@@ -11,14 +11,16 @@ from engine_run import order, tick
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors import model, regression
 from schemas.codec import Record, encode
 from schemas.events import ContractCancelled, Event
 from schemas.instants import DAY_MS
+from schemas.model_quality import BASE_RATE, SILENCE
 from schemas.rules import Churn
 from streams.evaluate import Evaluation, Options, evaluate
 from streams.evaluate_activity import NEVER, activity_of
 from streams.evaluate_bootstrap import auc_difference, drawn, loss_difference, weighted_auc
-from streams.evaluate_frames import BASE_RATE, MODEL, SILENCE, Frame
+from streams.evaluate_frames import MODEL, Frame
 from streams.evaluate_measures import auc, brier, calibration, calibration_error, losses, roc
 from streams.evaluate_summary import as_plain, in_words
 from streams.replay import ReplayError
@@ -88,7 +90,9 @@ def test_before_a_model_is_published_it_says_the_base_rate_of_what_has_matured(s
     assert scores["model"]["auc"] == 0.5
 
 
-def test_a_published_model_scores_at_the_next_cut_off(shop: Path) -> None:
+def test_a_published_model_scores_at_the_next_cut_off(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "BUFFERED", 4)  # the shop never has 200 examples
+    monkeypatch.setattr(regression, "AVERAGED_EVERY", 1)
     found = evaluate(shop, Options(horizon="P7D", snapshot_examples=1))
     # ann and bob did the same until the first cut-off
     assert [len(set(frame.scores[MODEL].tolist())) for frame in found.frames] == [2, 3, 3]

@@ -211,7 +211,7 @@ def test_dropping_takes_out_what_is_pending() -> None:
 
 def test_an_example_of_other_features_is_dropped_when_it_is_due() -> None:
     line = Line().orders(-1).advance(3)
-    line.store.put("c", ms(0), PendingExample(feature_set=1, horizon_ms=HORIZON * DAY_MS, active=True, features=[1.0]))
+    line.store.put("c", ms(0), PendingExample(feature_set=1, horizon_ms=HORIZON * DAY_MS, active=True, packed=[1.0]))
 
     assert list(line.advance(38).labels()) == [7]
 

@@ -37,6 +37,8 @@ UNITS = (
     "_auc",
     "_usable",
     "_held",
+    "_alarm",
+    "_recipe",
 )
 BY_CONSUMER = {"churn_position_offset", "churn_lag_records"}
 

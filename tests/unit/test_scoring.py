@@ -9,7 +9,8 @@ from detectors.scoring import MAX_REASONS, RiskPolicy, Scorer, sigmoid
 from detectors.state import Customer
 from schemas.errors import ContractError
 from schemas.instants import DAY_MS
-from schemas.models import ModelDocument, ModelQuality
+from schemas.model_quality import ModelQuality
+from schemas.models import ModelDocument
 from schemas.rule_kinds import Severity
 from schemas.rules import Bands, Churn, RuleSet
 
