@@ -22,6 +22,7 @@ __all__ = [
     "Feature",
     "FeatureState",
     "by_name",
+    "compared_with",
     "features_at",
     "glimpse",
     "in_words",
@@ -121,6 +122,13 @@ def in_words(name: str, values: dict[str, float]) -> str:
         if words and values.keys() >= _named_in(words):
             return words.format_map(values)
     return name
+
+
+def compared_with(name: str, values: Mapping[str, float]) -> dict[str, float]:
+    """The other features that `in_words` needs to say a feature in full."""
+    feature = _BY_NAME[name]
+    needed = _named_in(feature.words) | _named_in(feature.alone) | {"orders", "order_once"}
+    return {other: values[other] for other in NAMES if other in needed and other != name}
 
 
 @cache

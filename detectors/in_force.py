@@ -1,5 +1,7 @@
 """A rule set in force: what events, clocks and people do to customers under it."""
 
+from functools import partial
+
 from detectors.agenda import ANY_FEED, Agenda
 from detectors.decisions import Decisions, Tombstone
 from detectors.documents import Documents
@@ -116,7 +118,7 @@ class InForce:
     def _look_at(self, customer: Customer, now_ms: int, decisions: Decisions) -> None:
         stage, found, said = customer.stage, self._standing.assess(customer, now_ms), False
         for kind in self._standing.score_kinds:
-            if heard := kind.on_look(customer, now_ms, found.probability, found.reasons):
+            if heard := kind.on_look(customer, now_ms, found.probability, partial(self._standing.explain, customer, found)):
                 self._telling.say(customer, kind, heard)
                 said = True
         if said:

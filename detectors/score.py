@@ -1,14 +1,17 @@
 """`score`: the churn probability is above a limit. Decided at looks only."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from detectors.alert_state import waits
 from detectors.kinds import Transition, state_key
 from detectors.risk_state import ScoreWatch
 from detectors.state import Customer
-from schemas.decisions import Because, ClearsIf, RiskReason
+from schemas.decisions import Because, ClearsIf
 from schemas.events import AnyEvent
 from schemas.rule_kinds import ScoreRule
+
+Explained = tuple[Sequence[Because], ClearsIf]
+"""Why a probability is as high as it is, and what would bring it down."""
 
 
 class ScoreKind:
@@ -45,9 +48,12 @@ class ScoreKind:
         customer: Customer,
         at_ms: int,
         probability: float | None,
-        reasons: Callable[[], Iterable[RiskReason]] = tuple,
+        explained: Callable[[float], Explained],
     ) -> list[Transition]:
-        """The customer was scored; None, because no model may decide, changes nothing. `reasons` is asked at an opening."""
+        """The customer was scored; None, because no model may decide, changes nothing.
+
+        `explained` is asked at an opening, with the limit below which the alert is over.
+        """
         if probability is None:
             return []
         watch = customer.scores.get(self.state_key)
@@ -57,25 +63,24 @@ class ScoreKind:
             watch = customer.scores[self.state_key] = ScoreWatch()
         since_ms = watch.above_since_ms
         if since_ms is None:
-            return self._open(watch, at_ms, probability, reasons) if probability > self.rule.above else []
+            return self._open(watch, at_ms, probability, explained) if probability > self.rule.above else []
         waiting = waits(customer.alerts.get(self.rule.id), since_ms, at_ms)
         over = probability <= self.rule.above if waiting else probability < self.rule.clear_below
         return self._close(watch, since_ms, at_ms, probability) if over else []
 
     def _open(
-        self, watch: ScoreWatch, at_ms: int, probability: float, reasons: Callable[[], Iterable[RiskReason]]
+        self, watch: ScoreWatch, at_ms: int, probability: float, explained: Callable[[float], Explained]
     ) -> list[Transition]:
         watch.above_since_ms = at_ms
         because = [Because(clause="probability", value=probability, threshold=self.rule.above)]
-        because += [Because(clause=reason.feature, value=reason.value) for reason in reasons()]
-        clears_if = ClearsIf(code="probability_below", below=self.rule.clear_below)
+        reasons, clears_if = explained(self.rule.clear_below)
         return [
             Transition(
                 state="opened",
                 at_ms=at_ms,
                 episode_start_ms=at_ms,
                 due_ms=at_ms,
-                because=tuple(because),
+                because=(*because, *reasons),
                 clears_if=clears_if,
             )
         ]

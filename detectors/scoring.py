@@ -7,7 +7,7 @@ from typing import Final, Self
 
 import msgspec
 
-from detectors.features import NAMES, by_name
+from detectors.features import FEATURES, NAMES, by_name
 from detectors.risk_state import Basis, RiskState
 from detectors.state import Customer
 from schemas.decisions import Band, RiskReason, RiskRecord
@@ -22,6 +22,11 @@ MOVED_BY: Final = 0.05
 MAX_REASONS: Final = 5
 _LEAST_CONTRIBUTION: Final = 0.01
 """In log odds: what adds less is no reason."""
+_GROUPS: Final = {
+    about: [place for place, feature in enumerate(FEATURES) if feature.about == about]
+    for about in dict.fromkeys(feature.about for feature in FEATURES)
+}
+"""Places of the features that tell of the same."""
 _SEVERE: Final = frozenset[Severity]({"high", "critical"})
 
 
@@ -77,11 +82,21 @@ class Scorer:
         return sigmoid(sum(self._contributions(values)) + self.document.intercept)
 
     def reasons(self, values: Sequence[float]) -> list[RiskReason]:
-        """What raises the log odds above those of the average customer, the most first."""
-        raising = [(place, added) for place, added in enumerate(self._contributions(values)) if added >= _LEAST_CONTRIBUTION]
-        raising.sort(key=lambda term: (-term[1], term[0]))
+        """What raises the log odds above those of the average customer, the most first.
+
+        Features of one group say nearly the same and share what they add, or take it from each other: they are one reason,
+        that of the feature that adds the most.
+        """
+        added = self._contributions(values)
+        found = []
+        for about, places in _GROUPS.items():
+            leading, total = max(places, key=lambda place: added[place]), math.fsum(added[place] for place in places)
+            if min(total, added[leading]) >= _LEAST_CONTRIBUTION:
+                found.append((total, leading, about))
+        found.sort(key=lambda one: (-one[0], one[1]))
         return [
-            RiskReason(feature=NAMES[place], value=values[place], contribution=added) for place, added in raising[:MAX_REASONS]
+            RiskReason(feature=NAMES[leading], value=values[leading], contribution=total, about=about)
+            for total, leading, about in found[:MAX_REASONS]
         ]
 
     def _contributions(self, values: Sequence[float]) -> list[float]:

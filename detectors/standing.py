@@ -6,20 +6,23 @@ alert changed, or a review was held. All feeds have a say in that clock: a feed 
 
 from collections.abc import Iterable, Sequence
 
+from detectors.clearing import what_clears
 from detectors.decisions import Decisions
-from detectors.features import features_at
+from detectors.features import by_name, compared_with, features_at
 from detectors.labels import Reviews, drop_pending
 from detectors.lifecycle import LifecyclePolicy
 from detectors.looks import Looks
 from detectors.marks import Marks
 from detectors.pending import PendingExamples
+from detectors.predicates import event_types
 from detectors.rules_compiled import CompiledRules
-from detectors.score import ScoreKind
+from detectors.score import Explained, ScoreKind
 from detectors.scoring import Assessment, RiskPolicy, Scorer
 from detectors.state import Customer
 from detectors.timers import Feeds
 from detectors.told import OPEN_STATES
 from schemas.control import ModelPublished
+from schemas.decisions import Because
 from schemas.events import AnyEvent
 from schemas.rule_kinds import Rule
 
@@ -47,6 +50,7 @@ class Standing:
         self._lifecycle = LifecyclePolicy.of(rule_set)
         self._reviews = Reviews.of(rule_set)
         self._policy = RiskPolicy.of(rule_set)
+        self._activity = event_types(rule_set.churn.of) if rule_set.churn is not None else frozenset[str]()
         self._scorer = Scorer.of(model.document, model.version) if model is not None else None
         self._rules = {rule.id: rule for rule in rule_set.rules}
         self._marks = marks
@@ -117,6 +121,18 @@ class Standing:
         if self._policy is None:
             return Assessment(at_ms, "low", "rules", values)
         return self._policy.assess(values, at_ms, self._scorer, severities)
+
+    def explain(self, customer: Customer, found: Assessment, below: float) -> Explained:
+        """Why the probability is what it is, and what would bring it below a limit."""
+        if found.scorer is None:
+            raise ValueError("rules alone decided: there is no probability to explain")
+        values = by_name(found.values)
+        because = [
+            Because(clause=reason.feature, value=reason.value, beside=compared_with(reason.feature, values))
+            for reason in found.reasons()
+        ]
+        clears_if = what_clears(found.scorer, customer.features, found.values, found.at_ms, self._activity, below)
+        return because, clears_if
 
     def conclude(self, customer: Customer, found: Assessment, decisions: Decisions) -> None:
         """What follows from a look, after the `score` rules have had their say."""

@@ -21,6 +21,8 @@ class Because(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     clause: Id
     value: Number | int | str
     threshold: Number | int | str | None = None
+    beside: dict[str, Number] = {}
+    """Features by name: what the value is compared with where it is said in words."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -56,6 +58,10 @@ class ClearsIf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     above: Number | None = None
     where: str | None = None
     """Only such events: a predicate of the rules file. With `features`: it clears once this no longer holds."""
+    count: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """How many events it takes, at once; None: one."""
+    probability: Share | None = None
+    """What the model would say then."""
 
 
 class Versions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -121,11 +127,15 @@ class AlertRecord(Decision, frozen=True, kw_only=True, tag="alert"):
 
 
 class RiskReason(msgspec.Struct, frozen=True, kw_only=True):
-    """A feature and what it adds to the log odds."""
+    """What raises the risk: features that say nearly the same, and the one of them that says it best."""
 
     feature: Id
+    """That adds the most."""
     value: Number
     contribution: Number
+    """Of all of them, to the log odds above those of the average customer."""
+    about: str | None = None
+    """What they tell of."""
 
 
 class RiskRecord(Decision, frozen=True, kw_only=True, tag="risk"):

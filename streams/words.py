@@ -53,7 +53,7 @@ _STATES: Final = {
     "warned": "soon: {because}",
 }
 _CLEARS: Final = {
-    "event": "{names} of {subject}{only}",
+    "event": "{times}{names} of {subject}{only}{then}",
     "window_empties": "by itself at {at}, if no more of them come",
     "probability_below": "the probability of leaving is below {below}",
     "value_above": "{names} of {subject}{only} with a value {or_at}above {above}",
@@ -103,11 +103,17 @@ def _clearing(alert: AlertRecord, clears_if: ClearsIf) -> str:
         subject=_subject(alert),
         only="" if clears_if.where is None else f" for which {clears_if.where}",
         where=clears_if.where,
+        times="" if (clears_if.count or 1) == 1 else f"{clears_if.count} times ",
+        then="" if clears_if.probability is None else _then(clears_if),
         or_at="at or " if _is_limit_itself(alert, clears_if) else "",
         at="-" if clears_if.at_ms is None else minute(clears_if.at_ms),
         below=_limit(clears_if, clears_if.below),
         above=_limit(clears_if, clears_if.above),
     )
+
+
+def _then(clears_if: ClearsIf) -> str:
+    return f": the probability of leaving would be {clears_if.probability:.0%}, and is to be below {clears_if.below:.0%}"
 
 
 def _is_limit_itself(alert: AlertRecord, clears_if: ClearsIf) -> bool:
@@ -130,7 +136,7 @@ def _subject(alert: AlertRecord) -> str:
 
 def _clause(clause: Because, measured: dict[str, float]) -> str:
     if clause.clause in NAMES:
-        return in_words(clause.clause, measured)
+        return in_words(clause.clause, measured | clause.beside)
     template = CLAUSES.get(clause.clause)
     if template is None:
         limit = "" if clause.threshold is None else f" (limit {_value(clause.clause, clause.threshold)})"

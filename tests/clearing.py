@@ -34,7 +34,7 @@ def clearing(  # noqa: PLR0911 - one return for each way to close
     assert clears_if is not None
     match clears_if.code:
         case "event":
-            return [_sample(alert, clears_if, at_ms)]
+            return [_sample(alert, clears_if, at_ms + n) for n in range(clears_if.count or 1)]
         case "value_above" | "value_below":
             assert isinstance(rule, LevelRule)
             return [_sample(alert, clears_if, at_ms, Value(rule.value))]

@@ -1,12 +1,14 @@
 """`score` rules, drawn on a line of days: the probability at each look."""
 
+from collections.abc import Sequence
+
 from engine_run import rule_set
 
 from detectors.alert_life import AlertLife
 from detectors.score import ScoreKind
 from detectors.state import Customer
 from detectors.told import Told
-from schemas.decisions import RiskReason
+from schemas.decisions import Because, ClearsIf
 from schemas.instants import DAY_MS
 from schemas.rule_kinds import ScoreRule
 
@@ -21,9 +23,11 @@ class Line:
         self.customer = Customer({}, None, id="c", first_ms=0)
         self.records: list[Told] = []
 
-    def look(self, day: float, probability: float | None, reasons: list[RiskReason] | None = None) -> "Line":
+    def look(self, day: float, probability: float | None, reasons: Sequence[Because] = ()) -> "Line":
         self.records += self.life.on_due(self.customer, self.kind, ms(day))
-        for said in self.kind.on_look(self.customer, ms(day), probability, lambda: reasons or []):
+        for said in self.kind.on_look(
+            self.customer, ms(day), probability, lambda below: (reasons, ClearsIf(code="probability_below", below=below))
+        ):
             self.records += self.life.hear(
                 self.customer, self.kind, said, enabled_from_ms=None, reached_ms=ms(day), by_timer=False
             )
@@ -83,7 +87,7 @@ def test_customers_whom_the_rule_is_not_for_are_left_alone_until_it_is() -> None
 
 
 def test_an_alert_says_why_and_what_would_clear_it() -> None:
-    reasons = [RiskReason(feature="order_recency_days", value=61.0, contribution=1.2)]
+    reasons = [Because(clause="order_recency_days", value=61.0)]
     (opened,) = Line(dwell="P1D").look(1, 0.95, reasons).look(2, 0.9).records
 
     assert [(one.clause, one.value, one.threshold) for one in opened.said.because] == [

@@ -1,10 +1,13 @@
 """Scores, bands and what is news of them."""
 
 import math
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from detectors.features import NAMES
+from detectors.features import FEATURES, NAMES
 from detectors.scoring import MAX_REASONS, RiskPolicy, Scorer, sigmoid
 from detectors.state import Customer
 from schemas.errors import ContractError
@@ -89,15 +92,64 @@ def test_a_model_with_a_number_that_is_not_finite_is_refused(fields: dict[str, o
         Scorer.of(document(**fields), "v")
 
 
+def weighing(**weights: float) -> Scorer:
+    """A model whose features, all 1 in these tests, add their weight."""
+    count = len(weights)
+    features, numbers = list(weights), list(weights.values())
+    return Scorer.of(document(features=features, mean=[0.0] * count, scale=[1.0] * count, weights=numbers), "v")
+
+
 def test_reasons_are_what_raises_the_risk_the_most_first_and_few() -> None:
-    names = list(NAMES[:8])
-    weights = [1.0, -1.0, 3.0, 0.001, 2.0, 4.0, 5.0, 6.0]
-    scorer = Scorer.of(document(features=names, mean=[0.0] * 8, scale=[1.0] * 8, weights=weights), "v")
+    scorer = weighing(
+        tickets_open=1.0, tenure_days=-1.0, returns=3.0, survey_last=0.001, complaints_30d=2.0, logins_7d=4.0, usage_30d=5.0,
+        orders=6.0,
+    )  # fmt: skip
     reasons = scorer.reasons(tuple([1.0] * len(NAMES)))
 
-    assert [reason.feature for reason in reasons] == [names[7], names[6], names[5], names[2], names[4]]
+    assert [reason.feature for reason in reasons] == ["orders", "usage_30d", "logins_7d", "returns", "complaints_30d"]
     assert [reason.contribution for reason in reasons] == [6.0, 5.0, 4.0, 3.0, 2.0]
     assert len(reasons) == MAX_REASONS
+
+
+def test_features_that_say_the_same_are_one_reason_with_what_they_add_together() -> None:
+    scorer = weighing(order_recency_days=0.5, order_recency_ratio=2.0, order_recency_max_ratio=-0.75, tenure_days=1.0)
+    first, second = scorer.reasons(tuple([1.0] * len(NAMES)))
+
+    assert (first.feature, first.about, first.contribution) == ("order_recency_ratio", "order silence", 1.75)
+    assert (second.feature, second.about, second.contribution) == ("tenure_days", "tenure", 1.0)
+
+
+def test_features_that_take_from_each_other_what_they_add_are_no_reason() -> None:
+    assert weighing(order_recency_days=2.0, order_recency_ratio=-2.0).reasons(tuple([1.0] * len(NAMES))) == []
+
+
+@given(st.lists(st.floats(-3, 3), min_size=len(NAMES), max_size=len(NAMES)), st.integers(0, 2**32))
+def test_a_reason_never_is_a_feature_that_did_not_contribute(values: list[float], seed: int) -> None:
+    random = Random(seed)
+    weights = {name: random.choice([0.0, random.uniform(-1, 1)]) for name in NAMES}
+    for reason in weighing(**weights).reasons(values):
+        assert weights[reason.feature] * reason.value >= 0.01
+        group = [name for name, feature in zip(NAMES, FEATURES, strict=True) if feature.about == reason.about]
+        assert reason.contribution == pytest.approx(sum(weights[name] * values[NAMES.index(name)] for name in group))
+        assert reason.contribution >= 0.01
+
+
+def test_a_feature_counts_for_no_more_than_the_clip_of_the_model_lets_it() -> None:
+    clipped = Scorer.of(document(clip=3.0), "v")  # weight 1, mean 2, scale 4
+
+    assert clipped.probability(values(orders=14.0)) == pytest.approx(1 / (1 + math.exp(-3.5)))
+    assert clipped.probability(values(orders=1e9)) == clipped.probability(values(orders=14.0))
+    assert clipped.probability(values(orders=-1e9)) == pytest.approx(1 / (1 + math.exp(2.5)))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_probability_is_a_number_whatever_the_features_are(value: float) -> None:
+    assert 0 <= Scorer.of(document(clip=3.0), "v").probability(values(orders=value, logins_7d=value)) <= 1
+
+
+def test_a_model_of_a_newer_format_is_refused() -> None:
+    with pytest.raises(ContractError, match="format 3; this release reads formats up to 2"):
+        Scorer.of(document(format=3), "v")
 
 
 @pytest.mark.parametrize(
