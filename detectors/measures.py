@@ -6,7 +6,8 @@ from typing import Final, Self
 
 from schemas.model_quality import Measures, RankingState, ScoresState
 
-_PLACES: Final = 400
+PLACES: Final = 400
+"""Bins of a score."""
 _MAX_LOG_ODDS: Final = 10.0
 """Scores beyond it, either way, are not told apart."""
 _BINS: Final = 20
@@ -17,8 +18,8 @@ class Ranking:
     """The area under the ROC curve of scores in bins; two scores of one bin count as equal."""
 
     def __init__(self) -> None:
-        self.churned = [0] * _PLACES
-        self.stayed = [0] * _PLACES
+        self.churned = [0] * PLACES
+        self.stayed = [0] * PLACES
 
     @classmethod
     def restored(cls, state: RankingState) -> Self:
@@ -54,13 +55,18 @@ def place_of_probability(probability: float) -> int:
     """Bins of .05 log odds."""
     bounded = min(1.0 - LEAST_PROBABILITY, max(LEAST_PROBABILITY, probability))
     log_odds = math.log(bounded / (1.0 - bounded))
-    place = int((log_odds + _MAX_LOG_ODDS) / (2 * _MAX_LOG_ODDS) * _PLACES)
-    return min(_PLACES - 1, max(0, place))
+    place = int((log_odds + _MAX_LOG_ODDS) / (2 * _MAX_LOG_ODDS) * PLACES)
+    return min(PLACES - 1, max(0, place))
+
+
+def probability_of_place(place: int) -> float:
+    """In the middle of a bin."""
+    return 1.0 / (1.0 + math.exp(_MAX_LOG_ODDS - (place + 0.5) * 2 * _MAX_LOG_ODDS / PLACES))
 
 
 def place_of_days(days: float) -> int:
     """Bins of 2 %, from an hour to two centuries."""
-    return min(_PLACES - 1, int(math.log1p(24.0 * max(0.0, days)) * _PLACES / 14.5))
+    return min(PLACES - 1, int(math.log1p(24.0 * max(0.0, days)) * PLACES / 14.5))
 
 
 class Scores:

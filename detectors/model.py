@@ -130,6 +130,7 @@ class ChurnModel:
             format=FORMAT,
             clip=CLIP,
             recipe=self.recipe,
+            score_spread=self.monitor.spread(),
         )
 
     def snapshot(self, next_offset: int) -> TrainingState:

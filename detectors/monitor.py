@@ -6,9 +6,20 @@ from detectors.baselines import RecencyHistogram
 from detectors.drift import Drift
 from detectors.label_absence import LabelAbsence
 from detectors.measures import Ranking, Scores, log_loss, place_of_days, place_of_probability
+from detectors.score_spread import Spread
 from schemas.decisions import ExampleRecord
 from schemas.instants import DAY_MS, WEEK_MS
-from schemas.model_quality import ALARMS, BASE_RATE, RECENCY, SILENCE, JudgementState, Measures, ModelQuality, MonitorState
+from schemas.model_quality import (
+    ALARMS,
+    BASE_RATE,
+    RECENCY,
+    SILENCE,
+    JudgementState,
+    Measures,
+    ModelQuality,
+    MonitorState,
+    ScoreSpread,
+)
 
 MIN_EXAMPLES: Final = 3_000
 """Before so many have matured, days of silence alone rank customers better."""
@@ -43,6 +54,7 @@ class Monitor:
         self._judgement = _Judgement()
         self._absence = LabelAbsence()
         self._drift = Drift()
+        self._spread = Spread()
 
     @classmethod
     def restored(cls, state: MonitorState, *, min_examples: int = MIN_EXAMPLES, min_rarer: int = MIN_RARER) -> Self:
@@ -57,6 +69,7 @@ class Monitor:
         found._judgement = _Judgement.restored(state.judgement)
         found._absence = LabelAbsence.restored(state.absence)
         found._drift = Drift.restored(state.drift)
+        found._spread = Spread.restored(state.spread)
         return found
 
     def state(self) -> MonitorState:
@@ -73,6 +86,7 @@ class Monitor:
             judgement=self._judgement.state(),
             absence=self._absence.state(),
             drift=self._drift.state(),
+            spread=self._spread.state(),
         )
 
     @property
@@ -116,9 +130,14 @@ class Monitor:
         if silence_days * DAY_MS <= example.horizon_ms:
             self._active[_MODEL].take(probability, churned=churned, loss=loss, place=place)
             self._active[BASE_RATE].take(base_rate, churned=churned, loss=base_loss, place=place_of_probability(base_rate))
+            self._spread.take(place, example.at_ms)
             self._judge_silence(example, place, silence_days)
         self._histogram.take(silence_days, churned=churned)
         return True
+
+    def spread(self) -> ScoreSpread | None:
+        """Of the probabilities of the active, for bands by volume."""
+        return self._spread.spread()
 
     def report(self) -> ModelQuality:
         """As it is published."""

@@ -7,12 +7,14 @@ from typing import Final, Self
 
 import msgspec
 
+from detectors.bands import BandLimits
 from detectors.features import FEATURES, NAMES, by_name
 from detectors.risk_state import Basis, RiskState
 from detectors.state import Customer
 from schemas.decisions import Band, RiskReason, RiskRecord
 from schemas.errors import ContractError
 from schemas.instants import exact_ms
+from schemas.model_quality import ScoreSpread
 from schemas.models import FORMAT, ModelDocument
 from schemas.rule_kinds import Severity
 from schemas.rules import Bands, RuleSet
@@ -141,27 +143,36 @@ class RiskPolicy:
     """How a rule set wants risk to be told.
 
     Args:
-        bands: lower limits.
+        bands: where they begin.
         horizon_ms: of the churn that the model must predict.
+        spread: of the model's scores, for bands by volume.
     """
 
-    def __init__(self, bands: Bands, horizon_ms: int) -> None:
-        self._bands = bands
+    def __init__(self, bands: Bands, horizon_ms: int, spread: ScoreSpread | None = None) -> None:
+        self._bands = BandLimits(bands, spread)
         self._horizon_ms = horizon_ms
 
     @classmethod
-    def of(cls, rule_set: RuleSet) -> Self | None:
-        """The policy of a rule set; None without a `churn` section: there is no risk to speak of."""
-        return None if rule_set.churn is None else cls(rule_set.bands, exact_ms(rule_set.churn.horizon))
+    def of(cls, rule_set: RuleSet, scorer: Scorer | None) -> Self | None:
+        """The policy of a rule set and a model; None without a `churn` section: there is no risk to speak of."""
+        if rule_set.churn is None:
+            return None
+        spread = scorer.document.score_spread if scorer is not None else None
+        return cls(rule_set.bands, exact_ms(rule_set.churn.horizon), spread)
 
     def assess(
-        self, values: tuple[float, ...], at_ms: int, scorer: Scorer | None, open_severities: Iterable[Severity]
+        self,
+        values: tuple[float, ...],
+        at_ms: int,
+        scorer: Scorer | None,
+        open_severities: Iterable[Severity],
+        worth: float | None = None,
     ) -> Assessment:
-        """Look at a customer: by the model if it may decide, else by the alerts that are open."""
+        """Look at a customer, who is worth so much, by the model if it may decide, else by the alerts that are open."""
         if scorer is None or not scorer.may_decide(self._horizon_ms):
             return Assessment(at_ms, _band_of_alerts(open_severities), "rules", values)
         probability = scorer.probability(values)
-        return Assessment(at_ms, self._band_of(probability), "model", values, probability, scorer)
+        return Assessment(at_ms, self._bands.band_of(probability, worth), "model", values, probability, scorer)
 
     def tell(self, customer: Customer, found: Assessment) -> RiskRecord | None:
         """The record of a look, if it is news; the customer then remembers it as told."""
@@ -180,11 +191,6 @@ class RiskPolicy:
             features=by_name(found.values),
             model=found.scorer.version if found.scorer is not None else None,
         )
-
-    def _band_of(self, probability: float) -> Band:
-        if probability >= self._bands.high:
-            return "critical" if probability >= self._bands.critical else "high"
-        return "elevated" if probability >= self._bands.elevated else "low"
 
 
 def _band_of_alerts(open_severities: Iterable[Severity]) -> Band:

@@ -49,9 +49,9 @@ class Standing:
         self.score_kinds = [kind for kind in compiled.kinds if isinstance(kind, ScoreKind)]
         self._lifecycle = LifecyclePolicy.of(rule_set)
         self._reviews = Reviews.of(rule_set)
-        self._policy = RiskPolicy.of(rule_set)
         self._activity = event_types(rule_set.churn.of) if rule_set.churn is not None else frozenset[str]()
         self._scorer = Scorer.of(model.document, model.version) if model is not None else None
+        self._policy = RiskPolicy.of(rule_set, self._scorer)
         self._rules = {rule.id: rule for rule in rule_set.rules}
         self._marks = marks
         self._pending = pending
@@ -120,7 +120,7 @@ class Standing:
         values = features_at(customer.features, at_ms)
         if self._policy is None:
             return Assessment(at_ms, "low", "rules", values)
-        return self._policy.assess(values, at_ms, self._scorer, severities)
+        return self._policy.assess(values, at_ms, self._scorer, severities, customer.value)
 
     def explain(self, customer: Customer, found: Assessment, below: float) -> Explained:
         """Why the probability is what it is, and what would bring it below a limit."""

@@ -50,6 +50,25 @@ class ModelQuality(msgspec.Struct, frozen=True, kw_only=True):
     """Of `ALARMS`, those that stand."""
 
 
+class ScoreSpread(msgspec.Struct, frozen=True, kw_only=True):
+    """How the probabilities of the active are spread, and how many of them there are."""
+
+    per_day: Annotated[float, msgspec.Meta(ge=0)]
+    """Reviews of active customers; each is reviewed once a week."""
+    quantiles: list[Share]
+    """Of the probabilities: 101, from the least to the greatest in steps of a hundredth."""
+
+
+class SpreadState(msgspec.Struct, frozen=True, kw_only=True):
+    """Fading weights by bin of the score, and reviews by day."""
+
+    weights: list[Number]
+    since_faded: Count
+    day: int
+    today: Count
+    per_day: Number | None
+
+
 class RankingState(msgspec.Struct, frozen=True, kw_only=True):
     """How many of the churned, and of those who stayed, had a score in each bin, from low to high."""
 
@@ -115,3 +134,4 @@ class MonitorState(msgspec.Struct, frozen=True, kw_only=True):
     judgement: JudgementState
     absence: AbsenceState
     drift: DriftState
+    spread: SpreadState

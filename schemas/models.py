@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from schemas.events import Count, EpochMs, Id, Number
-from schemas.model_quality import ModelQuality, MonitorState
+from schemas.model_quality import ModelQuality, MonitorState, ScoreSpread
 
 FORMAT: Final = 2
 """Of the models and training states that this release writes; it reads models of earlier ones too."""
@@ -43,6 +43,8 @@ class ModelDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """None: nothing is cut off."""
     recipe: Id | None = None
     """How it was learned, by name."""
+    score_spread: ScoreSpread | None = None
+    """None: too little is known; bands by volume never begin."""
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in ("features", "mean", "scale", "weights")}

@@ -52,12 +52,28 @@ class Lifecycle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     high_risk_rules: list[RuleId] = []
 
 
-class Bands(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Lower limits of the risk bands; below `elevated` is `low`."""
+Amount = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
 
-    elevated: Share = 0.4
-    high: Share = 0.65
-    critical: Share = 0.85
+
+class BandAt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Where a band begins, if not at a number: by volume (`top`) or by what a contact costs and brings (`contact`, `saves`)."""
+
+    top: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = None
+    """So many a day: the highest scores of the active customers that are reviewed on it."""
+    contact: Amount | None = None
+    """What a contact costs, in the currency of the values."""
+    saves: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    """Of the customers who would leave, the share that a contact keeps."""
+    value: Amount | None = None
+    """What a customer who is kept is worth; None: what `customer.updated` said, and without that the band never begins."""
+
+
+class Bands(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the risk bands begin; below `elevated` is `low`."""
+
+    elevated: Share | BandAt = 0.4
+    high: Share | BandAt = 0.65
+    critical: Share | BandAt = 0.85
 
 
 LocalDates = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$")]

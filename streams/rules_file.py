@@ -6,6 +6,7 @@ The one reader of the format that `deploy/rules/example.yaml` shows.
 import re
 from collections.abc import Mapping
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -31,6 +32,7 @@ from streams.rules_values import (
     read_fields,
     text,
     time_zone,
+    whole,
 )
 from streams.yaml_nodes import Entries, FaultyFileError, Items, Node, Place, Refused, Scalar, read_yaml, shown
 
@@ -206,10 +208,37 @@ def _lifecycle(node: Node, place: Place, rule_ids: tuple[str, ...]) -> dict[str,
 
 
 def _bands(node: Node, place: Place) -> dict[str, Any]:
-    found = read_fields(node, place, {key: Field(number(0, 1, or_least=False)) for key in ("elevated", "high", "critical")})
+    found = read_fields(node, place, {key: Field(_band) for key in ("elevated", "high", "critical")})
     limits = msgspec.convert(found, Bands)
-    if not limits.elevated < limits.high < limits.critical:
-        place.refuse(node.line, f"the limits {limits.elevated:g}, {limits.high:g}, {limits.critical:g} do not ascend")
+    numbers = [limit for limit in (limits.elevated, limits.high, limits.critical) if isinstance(limit, float)]
+    if any(one >= following for one, following in pairwise(numbers)):
+        place.refuse(node.line, f"the limits {', '.join(f'{number:g}' for number in numbers)} do not ascend")
+    return found
+
+
+_BAND_FIELDS: Final = ({"top"}, {"contact", "saves"}, {"contact", "saves", "value"})
+"""What stands together where a band does not begin at a number."""
+
+
+def _band(node: Node, place: Place) -> float | dict[str, Any]:
+    """A probability, so many a day, or what a contact costs and brings."""
+    if not isinstance(node, Entries):
+        limit: float = number(0, 1, or_least=False)(node, place)
+        return limit
+    fields = {
+        "top": Field(whole(1, 10**9)),
+        "contact": Field(number(0, 1e15, or_least=False)),
+        "saves": Field(number(0, 1, or_least=False)),
+        "value": Field(number(0, 1e15, or_least=False)),
+    }
+    found = read_fields(node, place, fields)
+    given = set(node.key_lines)
+    if given <= set(fields) and given not in _BAND_FIELDS:
+        place.refuse(
+            node.line,
+            "a band begins at a number, or at {top: 50}, the 50 highest a day, or at {contact: 5, saves: 0.3, value: 60}, "
+            "where a contact pays; `value` may be left out for the customer's own",
+        )
     return found
 
 

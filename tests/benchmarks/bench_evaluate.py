@@ -29,6 +29,7 @@ from streams.rules_file import load_rules
 
 HERE: Final = Path(__file__).parent
 MAPPINGS: Final = HERE.parents[1] / "deploy" / "mappings"
+OULAD_RULES: Final = HERE / "oulad_rules.yaml"
 RESULTS: Final = HERE / "evaluate.jsonl"
 _AT_MS: Final = re.compile(rb'"at_ms":(\d+)')
 
@@ -52,7 +53,7 @@ CASES: Final = {
         "OULAD 2013J, withdrawals, H = 14 days",
         (0.755,),
         (0.0575,),
-        rules=HERE / "oulad_rules.yaml",
+        rules=OULAD_RULES,
         # The courses end on 18 June or later, and nobody withdraws from one that is over.
         until="2014-06-05T00:00:00Z",
     ),
@@ -73,8 +74,8 @@ def prepared(name: str, data: Path, folder: Path) -> Path:
     return out
 
 
-def oulad_lines(data: Path, folder: Path) -> Iterator[bytes]:
-    """Clicks, submissions and withdrawals of one presentation, by time."""
+def oulad_lines(data: Path, folder: Path, which: str = "TRUE") -> Iterator[bytes]:
+    """Clicks, submissions and withdrawals of one presentation, by time, of students for whom a condition holds."""
     courses = f"SELECT id_assessment, code_module, code_presentation FROM read_parquet('{data}/assessments_2013.parquet')"  # noqa: S608
     tables = {
         "clicks": f"read_parquet('{data}/vle_daily_2013.parquet')",
@@ -84,7 +85,7 @@ def oulad_lines(data: Path, folder: Path) -> Iterator[bytes]:
     files = []
     for name, table in tables.items():
         rows, out = folder / f"oulad_{name}.parquet", folder / f"oulad_{name}.jsonl"
-        query = f"SELECT * FROM {table} WHERE code_presentation = '2013J' ORDER BY ALL"  # noqa: S608
+        query = f"SELECT * FROM {table} WHERE code_presentation = '2013J' AND {which} ORDER BY ALL"  # noqa: S608
         duckdb.sql(f"COPY ({query}) TO '{rows}' (FORMAT parquet)")
         import_file(rows, MAPPINGS / f"oulad_{name}.yaml", out=out)
         files.append(out.open("rb"))

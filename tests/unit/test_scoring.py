@@ -209,5 +209,5 @@ def test_a_record_says_what_it_rests_on() -> None:
 
 
 def test_without_a_churn_section_there_is_no_risk_to_speak_of() -> None:
-    assert RiskPolicy.of(RuleSet(version="1", tenant="t")) is None
-    assert RiskPolicy.of(RuleSet(version="1", tenant="t", churn=Churn())) is not None
+    assert RiskPolicy.of(RuleSet(version="1", tenant="t"), None) is None
+    assert RiskPolicy.of(RuleSet(version="1", tenant="t", churn=Churn()), None) is not None
