@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaProducer
 
 from detectors.features import NAMES
 from detectors.model import ChurnModel
+from schemas.codec import encode
 from schemas.decisions import ExampleRecord
 from schemas.instants import DAY_MS
 from streams.settings import Settings
@@ -42,3 +43,11 @@ def oracle(count: int, *, min_examples: int = 300, min_rarer: int = 10) -> Churn
     for number in range(count):
         model.learn(example(number))
     return model
+
+
+def learned_bytes(examples: list[ExampleRecord]) -> tuple[bytes, bytes]:
+    """The training state and the scoring part after some examples."""
+    model = ChurnModel()
+    for one in examples:
+        model.learn(one)
+    return encode(model.snapshot(0)), encode(model.document(0))

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -224,14 +225,21 @@ def standardised(document: ModelDocument, values: list[float]) -> dict[str, floa
 
 
 SCRIPT = """
-from test_model_laws import examples, learned, state_bytes
-print(state_bytes(learned(examples(11, 50))).decode())
+from engine_run import EngineRun, order, tick
+from learn_examples import learned_bytes
+from schemas.codec import encode
+from schemas.rules import Churn, RuleSet
+run = EngineRun(RuleSet(version="1", tenant="t", churn=Churn(horizon="P30D")))
+for day in range(100, 400):
+    run.feed(*(order(day, f"customer-{who}") for who in range(20) if day % (who + 3) == 0), tick(day + 0.9))
+examples = [example for decided in run.decisions for example in decided.examples]
+assert len(examples) > 300
+print([encode(example) for example in examples], learned_bytes(examples), sorted(run.engine.take_changes()))
 """
 
 
-def test_two_processes_with_other_hash_seeds_learn_the_same_bytes() -> None:
-    here = os.path.dirname(__file__)  # noqa: PTH120
-    path = os.pathsep.join([here, os.getcwd()])  # noqa: PTH109
+def test_two_processes_with_other_hash_seeds_make_and_learn_the_same_bytes() -> None:
+    path = os.pathsep.join(map(str, (Path(__file__).parents[1], Path(__file__).parents[2])))
     found = {
         subprocess.run(
             [sys.executable, "-c", SCRIPT],

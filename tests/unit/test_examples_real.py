@@ -16,7 +16,7 @@ from benchmarks.bench_evaluate import OULAD_RULES, oulad_lines
 from feature_oracle import naive_features
 from real_data import MAPPINGS, real_file
 
-from detectors.measures import log_loss
+from detectors.measures import Ranking, log_loss, place_of_probability
 from detectors.model import ChurnModel
 from schemas.decisions import ExampleRecord
 from schemas.events import AnyEvent, Event, OrderPlaced
@@ -119,11 +119,15 @@ def test_labels_that_are_released_at_unequal_delay_ruin_the_model(tmp_path: Path
         steps += [(example.at_ms, 2, example), (next_ms, 0, example), (due_ms, 1, example)]
     steps.sort(key=lambda step: step[:2])
     losses: dict[str, list[float]] = {"unequal": [], "equal": []}
+    rankings = {"unequal": Ranking(), "equal": Ranking()}
     for _, what, example in steps:
         if what == 2 and min(unequal.monitor.examples, equal.monitor.examples) > 500:
             for name, model in (("unequal", unequal), ("equal", equal)):
-                losses[name].append(log_loss(model.probability(example.features), churned=example.churned))
+                probability = model.probability(example.features)
+                losses[name].append(log_loss(probability, churned=example.churned))
+                rankings[name].take(place_of_probability(probability), churned=example.churned)
         elif what < 2:
             (unequal, equal)[what].learn(example)
     assert len(losses["equal"]) > 5_000
-    assert fmean(losses["unequal"]) > 1.5 * fmean(losses["equal"])
+    assert fmean(losses["unequal"]) > 1.2 * fmean(losses["equal"])
+    assert rankings["unequal"].auc() < rankings["equal"].auc() - 0.03
