@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from schemas.codec import decode_line
 from schemas.events import Event
+from schemas.rules import BandAt, Bands
 from streams.cli import app
 from streams.mapping import parse_mapping
 from streams.rules_file import parse_rules
@@ -28,7 +29,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
-RULES, SOURCES, MAPPING = blocks("yaml")
+RULES, BANDS, SOURCES, MAPPING = blocks("yaml")
 
 
 def commands(found: Any, name: str = "churnwatch") -> Iterator[tuple[str, Any]]:
@@ -76,6 +77,12 @@ def test_every_topic_has_a_row() -> None:
 def test_every_target_has_a_row() -> None:
     assert TARGETS
     assert sorted(row.split("`")[1] for row in ROWS if row.startswith("| `make ")) == sorted(f"make {name}" for name in TARGETS)
+
+
+def test_the_bands_go_with_the_rules_file() -> None:
+    bands = parse_rules(f"{RULES}{BANDS}".encode(), "rules.yaml").bands
+    assert bands == Bands(elevated=BandAt(contact=5, saves=0.3, value=60), high=0.65, critical=BandAt(top=50))
+    assert f"{5 / (0.3 * 60):.2f}"[1:] in BANDS
 
 
 def test_the_rules_file_loads() -> None:
