@@ -1,7 +1,7 @@
 """From features to a risk: plain floats, the same in every partition and every replay."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import mul, sub
 from typing import Final, Self
 
@@ -40,17 +40,14 @@ class Scorer:
         self.version = version
         self._log = document.transform == "signed_log"
         self._means = [0.0] * len(NAMES)
-        self._slopes = [0.0] * len(NAMES)
-        """Log odds for each unit of a feature, after the transform; a feature that never varied says nothing."""
-        self._most = [math.inf] * len(NAMES)
-        """Log odds that a feature can add or take at most."""
+        self._inverse = [0.0] * len(NAMES)
+        """Of the standard deviations; a feature that never varied says nothing."""
+        self._weights = [0.0] * len(NAMES)
+        self._clip = math.inf if document.clip is None else document.clip
         for name, mean, scale, weight in zip(document.features, document.mean, document.scale, document.weights, strict=True):
             if scale > 0:
                 place = NAMES.index(name)
-                self._means[place], self._slopes[place] = mean, weight / scale
-                if document.clip is not None:
-                    self._most[place] = document.clip * abs(weight)
-        self._least = [-most for most in self._most]
+                self._means[place], self._inverse[place], self._weights[place] = mean, 1.0 / scale, weight
 
     @classmethod
     def of(cls, document: ModelDocument, version: str) -> Self:
@@ -71,7 +68,7 @@ class Scorer:
         if not all(math.isfinite(number) for number in numbers):
             raise ContractError("bad_model", "a weight, mean or scale of the model is not a finite number")
         found = cls(document, version)
-        if not all(map(math.isfinite, found._slopes)):
+        if not all(map(math.isfinite, map(mul, found._inverse, found._weights))):
             raise ContractError("bad_model", "a scale of the model is too small for its weight")
         return found
 
@@ -89,7 +86,7 @@ class Scorer:
         Features of one group say nearly the same and share what they add, or take it from each other: they are one reason,
         that of the feature that adds the most.
         """
-        added = self._contributions(values)
+        added = list(self._contributions(values))
         found = []
         for about, places in _GROUPS.items():
             leading, total = max(places, key=lambda place: added[place]), math.fsum(added[place] for place in places)
@@ -101,11 +98,13 @@ class Scorer:
             for total, leading, about in found[:MAX_REASONS]
         ]
 
-    def _contributions(self, values: Sequence[float]) -> list[float]:
+    def _contributions(self, values: Sequence[float]) -> Iterator[float]:
         """To the log odds, by place of the feature."""
         seen = signed_logs(values) if self._log else values
-        added = map(mul, self._slopes, map(sub, seen, self._means))
-        return list(map(min, self._most, map(max, self._least, added)))
+        z = list(map(mul, self._inverse, map(sub, seen, self._means)))
+        if not (max(z) <= self._clip and min(z) >= -self._clip):
+            z = [min(self._clip, max(-self._clip, number)) for number in z]
+        return map(mul, self._weights, z)
 
 
 def signed_logs(values: Sequence[float]) -> list[float]:

@@ -71,6 +71,19 @@ def test_a_model_that_may_not_decide_leaves_it_to_the_rules() -> None:
         assert [risk.basis for risk in risks(run)] == ["rules"]
 
 
+def test_rules_decide_again_once_the_model_may_no_longer() -> None:
+    run = EngineRun(churn_rules(absence(20, severity="high"))).feed(model(), order(100), tick(101), tick(121))
+    run.feed(model(revision=2, usable=False), tick(122), order(123), tick(124))
+    run.feed(model(revision=3), order(125), tick(126))
+    assert [(risk.basis, risk.band, risk.model) for risk in risks(run)] == [
+        ("model", "low", "m1"),
+        ("model", "elevated", "m1"),
+        ("rules", "high", None),
+        ("rules", "low", None),
+        ("model", "low", "m3"),
+    ]
+
+
 def test_a_model_that_is_of_no_use_is_refused_and_the_old_one_goes_on() -> None:
     run = EngineRun(churn_rules()).feed(model(), model(revision=2, feature="shoe_size"), order(100), tick(150))
 
