@@ -13,7 +13,8 @@ from detectors.contest import Contest
 from detectors.measures import log_loss
 from detectors.monitor import MIN_EXAMPLES, MIN_RARER, Monitor
 from detectors.recipe import BUFFERED, CLIP, RECIPES
-from detectors.regression import LIBRARY, Regression, Scaler
+from detectors.regression import LIBRARY, Regression
+from detectors.scaler import Scaler
 from detectors.scoring import signed_logs
 from schemas.decisions import ExampleRecord
 from schemas.errors import ContractError
@@ -58,7 +59,7 @@ class ChurnModel:
         """
         by_feature = [one.weights for one in state.learned] + [one.average for one in state.learned]
         by_feature += [one.features for one in state.buffered]
-        if any(len(numbers) != len(state.features) for numbers in (state.mean, state.variance, *by_feature)):
+        if any(len(numbers) != len(state.features) for numbers in (state.mean, state.squares, *by_feature)):
             raise ContractError("bad_model", "the lists of the training state belong together and differ in length")
         recipes = {recipe.name: recipe for recipe in RECIPES}
         if sorted(recipes) != sorted(one.recipe for one in state.learned):
@@ -66,7 +67,7 @@ class ChurnModel:
         model = cls(state.name, min_examples=min_examples, min_rarer=min_rarer)
         model._begin(state.features, state.horizon_ms)
         model.refused, model._seen_ms = state.refused, state.seen_ms
-        model._scaler = Scaler.restored(model._names, state.examples, state.mean, state.variance)
+        model._scaler = Scaler.restored(state.examples, state.mean, state.squares, CLIP)
         model._buffered = list(state.buffered)
         model._regressions = [Regression.restored(model._names, recipes[one.recipe], one) for one in state.learned]
         model._contest = Contest.restored(state.contest)
@@ -93,8 +94,8 @@ class ChurnModel:
             self.refused += 1
             return False
         self._seen_ms = max(self._seen_ms, example.at_ms)
-        inputs = self._inputs(example.features)
-        z = self._scaler.z(inputs)
+        inputs = signed_logs(example.features)
+        z = self._z(inputs)
         probabilities = [regression.probability(z) for regression in self._regressions]
         if not self.monitor.judge(example, probabilities[0]):
             return True
@@ -109,7 +110,7 @@ class ChurnModel:
 
     def probability(self, values: list[float]) -> float:
         """Of churn within the horizon, for features in the order that was learned."""
-        return self._regressions[0].probability(self._scaler.z(self._inputs(values)))
+        return self._regressions[0].probability(self._z(signed_logs(values)))
 
     def document(self, trained_until_offset: int) -> ModelDocument:
         """The scoring part, to be published."""
@@ -118,8 +119,8 @@ class ChurnModel:
             name=self.name,
             features=list(self._names),
             transform="signed_log",
-            mean=self._scaler.mean,
-            scale=[math.sqrt(variance) for variance in self._scaler.variance],
+            mean=list(self._scaler.mean),
+            scale=self._scaler.scale,
             weights=champion.weights,
             intercept=champion.intercept,
             horizon_ms=self._horizon_ms,
@@ -144,8 +145,8 @@ class ChurnModel:
             seen_ms=self._seen_ms,
             refused=self.refused,
             examples=self._scaler.examples,
-            mean=self._scaler.mean,
-            variance=self._scaler.variance,
+            mean=list(self._scaler.mean),
+            squares=self._scaler.squares,
             buffered=list(self._buffered),
             learned=[regression.learned() for regression in self._regressions],
             contest=self._contest.state(),
@@ -158,7 +159,7 @@ class ChurnModel:
         self._horizon_ms = horizon_ms
         self._seen_ms = 0
         self.monitor = Monitor(min_examples=self._min_examples, min_rarer=self._min_rarer)
-        self._scaler = Scaler(self._names)
+        self._scaler = Scaler(len(self._names), CLIP)
         self._buffered = []
         self._regressions = [Regression(self._names, recipe) for recipe in RECIPES]
         self._contest = Contest()
@@ -180,7 +181,7 @@ class ChurnModel:
             return
         buffered, self._buffered = self._buffered, []
         for one in buffered:
-            z = self._scaler.z(self._inputs(one.features))
+            z = self._z(signed_logs(one.features))
             for regression in self._regressions:
                 regression.learn(z, churned=one.churned)
 
@@ -189,13 +190,14 @@ class ChurnModel:
         if self._contest.take(champion, challenger):
             self._regressions.reverse()
 
-    def _inputs(self, values: list[float]) -> dict[str, float]:
-        return dict(zip(self._names, signed_logs(values), strict=True))
+    def _z(self, inputs: list[float]) -> dict[str, float]:
+        return dict(zip(self._names, self._scaler.z(inputs), strict=True))
 
 
 def _is_sound(example: ExampleRecord) -> bool:
-    """One value that is not finite would make every weight so, for ever; NaN is not less than anything."""
-    return len(example.names) == len(example.features) > 0 and all(abs(value) <= _ABSURD for value in example.features)
+    """One value that is not finite would make every weight so, for ever."""
+    sizes = list(map(abs, example.features))
+    return len(example.names) == len(sizes) > 0 and sum(sizes) < math.inf and max(sizes) <= _ABSURD
 
 
 class _Begin(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""What River does in the model: scale features, and descend the log loss of a logistic regression.
+"""What River does in the model: descend the log loss of a logistic regression.
 
 River's `optim.Averager` does not reach the weights that a logistic regression predicts with, so they are averaged here.
 """
@@ -8,53 +8,13 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Final, Self
 
-from river import linear_model, optim, preprocessing
+from river import linear_model, optim
 from river.utils import VectorDict
 
-from detectors.recipe import AVERAGED_EVERY, CLIP, Recipe
+from detectors.recipe import AVERAGED_EVERY, Recipe
 from schemas.models import LearnedWeights
 
 LIBRARY: Final = f"river {version('river')}"
-
-
-class Scaler:
-    """Standardises features by their running means and variances; z is cut off at +-`CLIP`."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
-        self.examples = 0
-        self._scaler = preprocessing.StandardScaler()
-
-    @classmethod
-    def restored(cls, names: Sequence[str], examples: int, mean: Sequence[float], variance: Sequence[float]) -> Self:
-        """Go on from what was kept."""
-        found = cls(names)
-        found.examples = examples
-        means, variances = (dict(zip(names, numbers, strict=True)) for numbers in (mean, variance))
-        found._scaler = preprocessing.StandardScaler._from_state(dict.fromkeys(names, examples), means, variances)
-        return found
-
-    @property
-    def mean(self) -> list[float]:
-        """By place of the feature."""
-        return [self._scaler.means[name] for name in self._names]
-
-    @property
-    def variance(self) -> list[float]:
-        """Population variances, by place of the feature."""
-        return [self._scaler.vars[name] for name in self._names]
-
-    def learn(self, inputs: dict[str, float]) -> None:
-        """Take in an example."""
-        self.examples += 1
-        self._scaler.learn_one(inputs)
-
-    def z(self, inputs: dict[str, float]) -> dict[str, float]:
-        """Standardised; a feature that never varied is 0."""
-        scaled: dict[str, float] = self._scaler.transform_one(inputs)
-        if max(scaled.values()) > CLIP or min(scaled.values()) < -CLIP:
-            return {name: min(CLIP, max(-CLIP, number)) for name, number in scaled.items()}
-        return scaled
 
 
 class Regression:

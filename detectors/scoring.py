@@ -1,8 +1,8 @@
 """From features to a risk: plain floats, the same in every partition and every replay."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from operator import mul, sub
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter, mul, sub
 from typing import Final, Self
 
 import msgspec
@@ -39,15 +39,20 @@ class Scorer:
         self.document = document
         self.version = version
         self._log = document.transform == "signed_log"
-        self._means = [0.0] * len(NAMES)
-        self._inverse = [0.0] * len(NAMES)
-        """Of the standard deviations; a feature that never varied says nothing."""
-        self._weights = [0.0] * len(NAMES)
         self._clip = math.inf if document.clip is None else document.clip
-        for name, mean, scale, weight in zip(document.features, document.mean, document.scale, document.weights, strict=True):
-            if scale > 0:
-                place = NAMES.index(name)
-                self._means[place], self._inverse[place], self._weights[place] = mean, 1.0 / scale, weight
+        by_place = {
+            NAMES.index(name): (mean, 1.0 / scale, weight)
+            for name, mean, scale, weight in zip(
+                document.features, document.mean, document.scale, document.weights, strict=True
+            )
+            if scale > 0 and weight  # a feature that never varied says nothing
+        }
+        self._places = sorted(by_place)
+        self._heard = _picker(self._places)
+        self._means = [by_place[place][0] for place in self._places]
+        self._inverse = [by_place[place][1] for place in self._places]
+        """Of the standard deviations."""
+        self._weights = [by_place[place][2] for place in self._places]
 
     @classmethod
     def of(cls, document: ModelDocument, version: str) -> Self:
@@ -86,11 +91,12 @@ class Scorer:
         Features of one group say nearly the same and share what they add, or take it from each other: they are one reason,
         that of the feature that adds the most.
         """
-        added = list(self._contributions(values))
+        added = dict(zip(self._places, self._contributions(values), strict=True))
         found = []
         for about, places in _GROUPS.items():
-            leading, total = max(places, key=lambda place: added[place]), math.fsum(added[place] for place in places)
-            if min(total, added[leading]) >= _LEAST_CONTRIBUTION:
+            heard = [place for place in places if place in added]
+            leading, total = max(heard, key=lambda place: added[place], default=-1), sum(added[place] for place in heard)
+            if heard and min(total, added[leading]) >= _LEAST_CONTRIBUTION:
                 found.append((total, leading, about))
         found.sort(key=lambda one: (-one[0], one[1]))
         return [
@@ -99,12 +105,25 @@ class Scorer:
         ]
 
     def _contributions(self, values: Sequence[float]) -> Iterator[float]:
-        """To the log odds, by place of the feature."""
-        seen = signed_logs(values) if self._log else values
+        """To the log odds, of the features that have a weight."""
+        heard = self._heard(values)
+        seen = signed_logs(heard) if self._log else heard
         z = list(map(mul, self._inverse, map(sub, seen, self._means)))
-        if not (max(z) <= self._clip and min(z) >= -self._clip):
-            z = [min(self._clip, max(-self._clip, number)) for number in z]
+        if z and (max(z) > self._clip or min(z) < -self._clip):
+            z = clipped(z, self._clip)
         return map(mul, self._weights, z)
+
+
+def clipped(z: Sequence[float], most: float) -> list[float]:
+    """Cut off at +- `most`."""
+    return [most if number > most else max(number, -most) for number in z]
+
+
+def _picker(places: Sequence[int]) -> Callable[[Sequence[float]], Sequence[float]]:
+    """The values at some places."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: [values[place] for place in places]
 
 
 def signed_logs(values: Sequence[float]) -> list[float]:

@@ -94,9 +94,10 @@ class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     refused: Count
     """Examples that were no use: not finite, or of another horizon that is over."""
     examples: Count
-    """That set the means and variances."""
+    """That set the means and deviations."""
     mean: list[Number]
-    variance: list[Number]
+    squares: list[Number]
+    """Sums of squared deviations from the mean."""
     buffered: list[BufferedExample]
     learned: list[LearnedWeights]
     """By recipe, the champion first."""

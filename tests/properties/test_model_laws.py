@@ -11,12 +11,13 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from river import linear_model
+from river import linear_model, preprocessing
 from river.utils import VectorDict
 
 from detectors.features import NAMES
 from detectors.model import ChurnModel, decode_state
 from detectors.recipe import BUFFERED
+from detectors.scaler import Scaler
 from detectors.scoring import Scorer
 from schemas.codec import encode
 from schemas.decisions import ExampleRecord
@@ -87,6 +88,16 @@ def test_the_engine_scores_as_river_does(seed: int, count: int) -> None:
         assert scorer.probability(record.features) == pytest.approx(model.probability(record.features), abs=1e-9)
 
 
+@given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_size=1, max_size=50))
+def test_features_are_standardised_as_river_does_it(rows: list[list[float]]) -> None:
+    ours, river = Scaler(3, clip=1e300), preprocessing.StandardScaler()
+    for row in rows:
+        ours.learn(row)
+        river.learn_one(dict(zip("abc", row, strict=True)))
+    assert ours.mean == pytest.approx([river.means[name] for name in "abc"], rel=1e-9, abs=1e-6)
+    assert ours.scale == pytest.approx([math.sqrt(river.vars[name]) for name in "abc"], rel=1e-6, abs=1e-6)
+
+
 absurd = st.floats(allow_nan=True, allow_infinity=True)
 
 
@@ -100,7 +111,7 @@ def test_nothing_that_is_not_finite_or_absurd_reaches_the_model(rows: list[tuple
     state = model.snapshot(0)
 
     learned_numbers = [number for one in state.learned for number in (*one.weights, *one.average, one.intercept)]
-    assert all(math.isfinite(number) for number in (*state.mean, *state.variance, *learned_numbers))
+    assert all(math.isfinite(number) for number in (*state.mean, *state.squares, *learned_numbers))
     assert math.isfinite(state.monitor.model.log_loss)
     assert (state.examples, state.refused) == (BUFFERED + sound, len(rows) - sound)
 
