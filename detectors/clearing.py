@@ -1,11 +1,12 @@
 """What would bring a customer's probability of churn below a limit: the model is asked what it would say after an event."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from detectors.features import NAMES, FeatureState, glimpse, remember
+from detectors.features import NAMES, FeatureState, features_at, remember
 from detectors.scoring import Scorer
 from schemas.decisions import ClearsIf
 from schemas.events import AnyEvent, LoginSucceeded, OrderPlaced, UsageRecorded
@@ -20,9 +21,24 @@ _ID: Final = "what-if"
 _DECODER: Final = msgspec.msgpack.Decoder(FeatureState)
 
 
-def what_clears(
-    scorer: Scorer, state: FeatureState, values: Sequence[float], at_ms: int, activity: frozenset[str], below: float
-) -> ClearsIf:
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """A customer and an instant, for questions to a model; nothing of it changes."""
+
+    scorer: Scorer
+    state: FeatureState
+    at_ms: int
+    prior_gap_days: float
+
+    def probability_after(self, events: Sequence[AnyEvent]) -> float:
+        """What the model would say right after some events."""
+        copy = _DECODER.decode(msgspec.msgpack.encode(self.state))
+        for event in events:
+            remember(copy, event)
+        return self.scorer.probability(features_at(copy, self.at_ms + _AFTER_MS, self.prior_gap_days))
+
+
+def what_clears(asked: WhatIf, values: Sequence[float], activity: frozenset[str], below: float) -> ClearsIf:
     """The fewest orders, logins or uses after which the model would say less than a limit.
 
     Tried at the instant of the look, on a copy of what is known; an order is one of the customer's mean value. Of as many
@@ -31,18 +47,11 @@ def what_clears(
     types = sorted(_TRIED, key=lambda of: (of not in activity, _TRIED.index(of)))
     for count in range(1, MOST_EVENTS + 1):
         for of in types:
-            events = [_event(of, number, at_ms, max(0.0, values[_MEAN_VALUE])) for number in range(count)]
-            probability = _after(scorer, state, at_ms, events)
+            events = [_event(of, number, asked.at_ms, max(0.0, values[_MEAN_VALUE])) for number in range(count)]
+            probability = asked.probability_after(events)
             if probability < below:
                 return ClearsIf(code="event", of=[of], count=count, below=below, probability=probability)
     return ClearsIf(code="probability_below", below=below)
-
-
-def _after(scorer: Scorer, state: FeatureState, at_ms: int, events: Sequence[AnyEvent]) -> float:
-    copy = _DECODER.decode(msgspec.msgpack.encode(state))
-    for event in events:
-        remember(copy, event)
-    return scorer.probability(glimpse(copy, at_ms + _AFTER_MS))
 
 
 def _event(of: str, number: int, at_ms: int, amount: float) -> AnyEvent:

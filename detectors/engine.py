@@ -15,7 +15,7 @@ from detectors.decisions import Decisions
 from detectors.documents import Document, Documents
 from detectors.duplicates import is_duplicate, is_old_position
 from detectors.erasure import hash_of
-from detectors.features import glimpse, remember
+from detectors.features import PRIOR_GAP_DAYS, glimpse, remember
 from detectors.feed_alerts import feed_alert
 from detectors.in_force import InForce
 from detectors.occurrence import Occurrence
@@ -97,10 +97,11 @@ class PartitionEngine:
         Nobody's state changes. Exact for every instant that the clock has not passed.
         """
         customers = self._state.customers
+        prior_gap_days = PRIOR_GAP_DAYS if self._in_force is None else self._in_force.prior_gap_days
         for customer_id in customer_ids:
             customers.make_room()
             known = customers.find(customer_id)
-            yield None if known is None else glimpse(known.features, at_ms)
+            yield None if known is None else glimpse(known.features, at_ms, prior_gap_days)
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """State records since the last call, the partition's own last; none if nothing but the position changed."""

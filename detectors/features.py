@@ -31,7 +31,8 @@ __all__ = [
 ]
 
 PRIOR_GAP_DAYS: Final = 45.0
-"""Mean gap between orders that a customer is believed to have, before their own gaps say otherwise."""
+"""Mean gap between orders that a customer is believed to have, before their own gaps say otherwise; for a model it is its
+horizon."""
 PRIOR_WEIGHT: Final = 2.0
 """How many gaps of the customer's own weigh as much as the prior."""
 NO_SURVEY: Final = 0.5
@@ -50,7 +51,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(FeatureState)
 _BY_NAME: Final = {feature.name: feature for feature in FEATURES}
 
 
-def features_at(state: FeatureState, at_ms: int) -> tuple[float, ...]:
+def features_at(state: FeatureState, at_ms: int, prior_gap_days: float = PRIOR_GAP_DAYS) -> tuple[float, ...]:
     """The values of `FEATURES`, in their order, from what was strictly before the instant.
 
     Settles the state up to the instant: asked again for an earlier one, what was settled since is in the answer.
@@ -59,7 +60,7 @@ def features_at(state: FeatureState, at_ms: int) -> tuple[float, ...]:
     settle(state, at_ms)
     tenure = 0.0 if state.first_ms is None else _days(at_ms - state.first_ms)
     values = (
-        *_of_orders(state.orders, at_ms, tenure),
+        *_of_orders(state.orders, at_ms, tenure, prior_gap_days),
         *_of_logins(state.logins, at_ms, tenure),
         *_of_tickets(state.tickets, at_ms),
     )
@@ -68,9 +69,9 @@ def features_at(state: FeatureState, at_ms: int) -> tuple[float, ...]:
     return tuple(_bounded(value) for value in values)
 
 
-def glimpse(state: FeatureState, at_ms: int) -> tuple[float, ...]:
+def glimpse(state: FeatureState, at_ms: int, prior_gap_days: float = PRIOR_GAP_DAYS) -> tuple[float, ...]:
     """The same as `features_at`, and the state stays as it is."""
-    return features_at(_DECODER.decode(_ENCODER.encode(state)), at_ms)
+    return features_at(_DECODER.decode(_ENCODER.encode(state)), at_ms, prior_gap_days)
 
 
 def seen_at(state: FeatureState, at_ms: int) -> Callable[[], Mapping[str, float]]:
@@ -136,9 +137,9 @@ def _named_in(words: str) -> frozenset[str]:
     return frozenset(field for _, field, _, _ in Formatter().parse(words) if field is not None)
 
 
-def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float, ...]:
+def _of_orders(orders: Orders | None, at_ms: int, tenure: float, prior: float) -> tuple[float, ...]:
     if orders is None:
-        return (tenure, tenure, *_without_orders(tenure))
+        return (tenure, tenure, *_without_orders(tenure, prior))
     if not orders.weeks:
         make_up(orders)
     recency = max(0, at_ms - orders.last_ms) / DAY_MS
@@ -147,10 +148,10 @@ def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float,
         recency,
         tenure,
         float(kept),
-        *_of_gaps(orders, recency),
+        *_of_gaps(orders, recency, prior),
         *_order_sums(orders, at_ms),
         orders.value / max(kept, 1),
-        kept / (tenure + PRIOR_GAP_DAYS),
+        kept / (tenure + prior),
         float(len(orders.days) - bisect_left(orders.days, at_ms // DAY_MS - 180)),
         orders.weeks / (tenure / 7 + 1.0),
         1.0 if orders.day_count == 1 else 0.0,
@@ -159,16 +160,16 @@ def _of_orders(orders: Orders | None, at_ms: int, tenure: float) -> tuple[float,
     )
 
 
-def _without_orders(tenure: float) -> tuple[float, ...]:
-    ratio = tenure / PRIOR_GAP_DAYS
-    return (0.0, PRIOR_GAP_DAYS, ratio, PRIOR_GAP_DAYS, PRIOR_GAP_DAYS, ratio, PRIOR_GAP_DAYS, *_NO_ORDER_SUMS)
+def _without_orders(tenure: float, prior: float) -> tuple[float, ...]:
+    ratio = tenure / prior
+    return (0.0, prior, ratio, prior, prior, ratio, prior, *_NO_ORDER_SUMS)
 
 
-def _of_gaps(orders: Orders, recency: float) -> tuple[float, ...]:
+def _of_gaps(orders: Orders, recency: float, prior: float) -> tuple[float, ...]:
     span = orders.last_ms // DAY_MS - orders.first_ms // DAY_MS
-    mean_gap = (span + PRIOR_WEIGHT * PRIOR_GAP_DAYS) / (orders.day_count - 1 + PRIOR_WEIGHT)
+    mean_gap = (span + PRIOR_WEIGHT * prior) / (orders.day_count - 1 + PRIOR_WEIGHT)
     last = longest = mean_gap
-    recent = PRIOR_GAP_DAYS
+    recent = prior
     days = orders.days
     if len(days) > 1:
         gaps = list(map(sub, days[1:], days))

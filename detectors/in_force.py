@@ -102,6 +102,11 @@ class InForce:
             self._state.customers.make_room()
             self._due(*due, decisions)
 
+    @property
+    def prior_gap_days(self) -> float:
+        """Of the features that the model sees."""
+        return self._standing.prior_gap_days
+
     def look(self, decisions: Decisions) -> None:
         """Score whoever may have changed since the last tick."""
         now_ms = self._state.marks.now_ms(self._standing.feeds)

@@ -151,7 +151,8 @@ class Reviews:
             return
         active = stayed_ms is not None and stayed_ms >= at_ms - self.horizon_ms
         silence_days = (at_ms - stayed_ms) / DAY_MS if stayed_ms is not None else _NO_SILENCE
-        packed = pack_features((*features_at(customer.features, at_ms), silence_days))
+        values = features_at(customer.features, at_ms, self.horizon_ms / DAY_MS)
+        packed = pack_features((*values, silence_days))
         store.put(customer.id, at_ms, PendingExample(FEATURE_SET, self.horizon_ms, active, packed))
         labels.pending.append(Pending(at_ms, self.horizon_ms))
 

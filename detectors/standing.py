@@ -6,9 +6,9 @@ alert changed, or a review was held. All feeds have a say in that clock: a feed 
 
 from collections.abc import Iterable, Sequence
 
-from detectors.clearing import what_clears
+from detectors.clearing import WhatIf, what_clears
 from detectors.decisions import Decisions
-from detectors.features import by_name, compared_with, features_at
+from detectors.features import PRIOR_GAP_DAYS, by_name, compared_with, features_at
 from detectors.labels import Reviews, drop_pending
 from detectors.lifecycle import LifecyclePolicy
 from detectors.looks import Looks
@@ -24,6 +24,7 @@ from detectors.told import OPEN_STATES
 from schemas.control import ModelPublished
 from schemas.decisions import Because
 from schemas.events import AnyEvent
+from schemas.instants import DAY_MS
 from schemas.rule_kinds import Rule
 
 
@@ -49,6 +50,8 @@ class Standing:
         self.score_kinds = [kind for kind in compiled.kinds if isinstance(kind, ScoreKind)]
         self._lifecycle = LifecyclePolicy.of(rule_set)
         self._reviews = Reviews.of(rule_set)
+        self.prior_gap_days = self._reviews.horizon_ms / DAY_MS if self._reviews is not None else PRIOR_GAP_DAYS
+        """The gap between orders that a customer without any is believed to have: what the model predicts is one longer."""
         self._activity = event_types(rule_set.churn.of) if rule_set.churn is not None else frozenset[str]()
         self._scorer = Scorer.of(model.document, model.version) if model is not None else None
         self._policy = RiskPolicy.of(rule_set, self._scorer)
@@ -117,7 +120,7 @@ class Standing:
     def assess(self, customer: Customer, at_ms: int) -> Assessment:
         """Look at a customer; without a `churn` section there is no probability, and open alerts are all there is."""
         severities = (rule.severity for rule in self._open_rules(customer))
-        values = features_at(customer.features, at_ms)
+        values = features_at(customer.features, at_ms, self.prior_gap_days)
         if self._policy is None:
             return Assessment(at_ms, "low", "rules", values)
         return self._policy.assess(values, at_ms, self._scorer, severities, customer.value)
@@ -131,8 +134,8 @@ class Standing:
             Because(clause=reason.feature, value=reason.value, beside=compared_with(reason.feature, values))
             for reason in found.reasons()
         ]
-        clears_if = what_clears(found.scorer, customer.features, found.values, found.at_ms, self._activity, below)
-        return because, clears_if
+        asked = WhatIf(found.scorer, customer.features, found.at_ms, self.prior_gap_days)
+        return because, what_clears(asked, found.values, self._activity, below)
 
     def conclude(self, customer: Customer, found: Assessment, decisions: Decisions) -> None:
         """What follows from a look, after the `score` rules have had their say."""

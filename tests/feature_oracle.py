@@ -41,23 +41,23 @@ _SEEN = (
 )
 
 
-def naive_features(events: Iterable[AnyEvent], at_ms: int) -> dict[str, float]:
+def naive_features(events: Iterable[AnyEvent], at_ms: int, prior_days: float = PRIOR_DAYS) -> dict[str, float]:
     """By name, of one customer, from the events strictly before an instant; amounts must be finite, tickets few."""
     before = sorted((event for event in events if event.at_ms < at_ms and isinstance(event, _SEEN)), key=lambda one: one.at_ms)
     tenure = (at_ms - before[0].at_ms) / DAY_MS if before else 0.0
     found = {
         "tenure_days": tenure,
-        **_of_orders(before, at_ms, tenure),
+        **_of_orders(before, at_ms, tenure, prior_days),
         **_of_logins(before, at_ms, tenure),
         **_of_tickets(before, at_ms),
     }
     return {name: float(found[name]) for name in NAMES}
 
 
-def _of_orders(before: Sequence[AnyEvent], at_ms: int, tenure: float) -> dict[str, float]:
+def _of_orders(before: Sequence[AnyEvent], at_ms: int, tenure: float, prior: float) -> dict[str, float]:
     placed = [event for event in before if isinstance(event, OrderPlaced)]
     if not placed:
-        return _without_orders(tenure)
+        return _without_orders(tenure, prior)
     orders, unknown, returns = _ledger(before)
     kept = sum(not gone for _, _, gone in orders)
     counted = [at for at, _, gone in orders if not gone]
@@ -66,7 +66,7 @@ def _of_orders(before: Sequence[AnyEvent], at_ms: int, tenure: float) -> dict[st
     value = sum(amount for _, amount in amounts)
     weeks = len({day // 7 for day in days})
     return {
-        **_of_gaps(days, (at_ms - placed[-1].at_ms) / DAY_MS),
+        **_of_gaps(days, (at_ms - placed[-1].at_ms) / DAY_MS, prior),
         "orders": kept,
         "orders_half_14d": sum(0.5 ** ((at_ms - at) / (14 * DAY_MS)) for at in counted),
         "orders_30d": sum(math.exp((at - at_ms) / (30 * DAY_MS)) for at in counted),
@@ -74,7 +74,7 @@ def _of_orders(before: Sequence[AnyEvent], at_ms: int, tenure: float) -> dict[st
         "order_value_90d": max(0.0, sum(amount * math.exp((at - at_ms) / (90 * DAY_MS)) for at, amount in amounts)),
         "order_value_half_112d": max(0.0, sum(amount * 0.5 ** ((at_ms - at) / (112 * DAY_MS)) for at, amount in amounts)),
         "order_value_mean": value / max(1, kept),
-        "order_rate": kept / (tenure + PRIOR_DAYS),
+        "order_rate": kept / (tenure + prior),
         "order_days_180d": min(16, sum(day >= at_ms // DAY_MS - 180 for day in days)),
         "order_weeks_share": weeks / (tenure / 7 + 1),
         "order_once": len(days) == 1,
@@ -83,15 +83,18 @@ def _of_orders(before: Sequence[AnyEvent], at_ms: int, tenure: float) -> dict[st
     }
 
 
-def _without_orders(tenure: float) -> dict[str, float]:
-    return {**dict.fromkeys((name for name in NAMES if name.startswith(("order", "returns"))), 0.0), **_of_gaps([], tenure)}
+def _without_orders(tenure: float, prior: float) -> dict[str, float]:
+    return {
+        **dict.fromkeys((name for name in NAMES if name.startswith(("order", "returns"))), 0.0),
+        **_of_gaps([], tenure, prior),
+    }
 
 
-def _of_gaps(days: list[int], recency: float) -> dict[str, float]:
+def _of_gaps(days: list[int], recency: float, prior: float) -> dict[str, float]:
     gaps = [later - earlier for earlier, later in pairwise(days)]
-    mean = (sum(gaps) + 2 * PRIOR_DAYS) / (len(gaps) + 2)
+    mean = (sum(gaps) + 2 * prior) / (len(gaps) + 2)
     longest = max(gaps[-15:], default=mean)
-    recent = PRIOR_DAYS
+    recent = prior
     for gap in gaps[-15:]:
         recent = 0.7 * recent + 0.3 * gap
     return {

@@ -3,7 +3,7 @@
 import msgspec
 from engine_run import complaint, order
 
-from detectors.clearing import MOST_EVENTS, what_clears
+from detectors.clearing import MOST_EVENTS, WhatIf, what_clears
 from detectors.features import FeatureState, features_at, remember
 from detectors.scoring import Scorer
 from schemas.decisions import ClearsIf
@@ -39,7 +39,7 @@ def found(model: Scorer, *events: AnyEvent, below: float = 0.6, activity: frozen
     for event in events:
         remember(state, event)
     values, before = features_at(state, at_ms), msgspec.msgpack.encode(state)
-    clears_if = what_clears(model, state, values, at_ms, activity, below)
+    clears_if = what_clears(WhatIf(model, state, at_ms, 45.0), values, activity, below)
     assert msgspec.msgpack.encode(state) == before, "it was tried on a copy"
     return clears_if
 

@@ -20,6 +20,7 @@ from detectors.measures import Ranking, log_loss, place_of_probability
 from detectors.model import ChurnModel
 from schemas.decisions import ExampleRecord
 from schemas.events import AnyEvent, Event, OrderPlaced
+from schemas.instants import DAY_MS
 from schemas.rules import Churn, RuleSet
 from streams.evaluate_walk import Walk
 from streams.import_file import import_file
@@ -85,7 +86,7 @@ def test_features_at_a_review_are_those_of_a_naive_calculation_over_the_file(sou
     sample = examples_of(events, rules)[::7]
     assert len(sample) > 150
     for example in sample:
-        expected = naive_features(by_customer[example.customer_id], example.at_ms)
+        expected = naive_features(by_customer[example.customer_id], example.at_ms, example.horizon_ms / DAY_MS)
         found = dict(zip(example.names, example.features, strict=True))
         assert found == pytest.approx(expected, rel=OF_24_BITS, abs=1e-5), (example.customer_id, example.at_ms)
 
