@@ -73,18 +73,18 @@ class DeclineKind:
         """Count an event; nothing is told before midnight."""
         # Whatever it was: of an order that came first the rule would be told, so there was none between the two.
         begins = next_midnight(customer.first_ms)
-        trend = customer.trends.get(self.state_key)
+        trend, moved = customer.trends.get(self.state_key), False
         if trend is None:
             trend = customer.trends[self.state_key] = Trend(whole_from=begins, is_first=True, kept_days=self._days)
-        elif trend.is_first:
-            trend.whole_from = min(trend.whole_from, begins)
+        elif trend.is_first and begins < trend.whole_from:
+            trend.whole_from, moved = begins, True
         midnight = reached_day(trend.reached, now_ms)
         if midnight > trend.reached:
             self._pass(trend, midnight)
         day = utc_day(event.at_ms)
         if day > trend.reached - self._days and self._is_counted(customer, trend, event, day):
             trend.counts.add(day)
-        self._wake_after(trend, max(day, trend.reached) + 1)
+        self._wake_after(trend, (trend.reached if moved else max(day, trend.reached)) + 1)
         return []
 
     def wake_ms(self, customer: Customer) -> int | None:

@@ -218,3 +218,14 @@ def test_what_was_foreseen_comes_true_if_nothing_else_happens(rule: DeclineRule,
             cleared = EngineRun(rules).feed(*seen, END).alerts
             later = [alert.at_ms for alert in cleared if alert.state == "resolved" and alert.at_ms > opened.at_ms]
             assert later[0] == opened.clears_if.at_ms
+
+
+def test_a_login_before_the_first_use_moves_the_first_look_nearer_in_whatever_order_they_come() -> None:
+    rule = DeclineRule(
+        id="decline", version="1", of=["usage.recorded"], recent="P1D", baseline="P2D", by=0.1, direction="down", min_count=1
+    )
+    first, later = (UsageRecorded(id=f"u{day}", customer_id="ann", at_ms=int(day * DAY_MS), feature="a") for day in (0.25, 3))
+    login = LoginSucceeded(id="login", customer_id="ann", at_ms=0)
+    for events in ([login, first, later], [first, login, later]):
+        run = EngineRun(rule_set(rule)).feed(*events, tick(30))
+        assert run.told == ["opened@3", "resolved@4", "opened@5", "resolved@7"]
