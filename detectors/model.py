@@ -59,7 +59,7 @@ class ChurnModel:
         """
         by_feature = [one.weights for one in state.learned] + [one.average for one in state.learned]
         by_feature += [one.features for one in state.buffered]
-        if any(len(numbers) != len(state.features) for numbers in (state.mean, state.squares, *by_feature)):
+        if any(len(numbers) != len(state.features) for numbers in (state.mean, state.squares, state.scale, *by_feature)):
             raise ContractError("bad_model", "the lists of the training state belong together and differ in length")
         recipes = {recipe.name: recipe for recipe in RECIPES}
         if sorted(recipes) != sorted(one.recipe for one in state.learned):
@@ -67,7 +67,7 @@ class ChurnModel:
         model = cls(state.name, min_examples=min_examples, min_rarer=min_rarer)
         model._begin(state.features, state.horizon_ms)
         model.refused, model._seen_ms = state.refused, state.seen_ms
-        model._scaler = Scaler.restored(state.examples, state.mean, state.squares, CLIP)
+        model._scaler = Scaler.restored(state.examples, state.mean, state.squares, state.scale, CLIP)
         model._buffered = list(state.buffered)
         model._regressions = [Regression.restored(model._names, recipes[one.recipe], one) for one in state.learned]
         model._contest = Contest.restored(state.contest)
@@ -120,7 +120,7 @@ class ChurnModel:
             features=list(self._names),
             transform="signed_log",
             mean=list(self._scaler.mean),
-            scale=self._scaler.scale,
+            scale=list(self._scaler.scale),
             weights=champion.weights,
             intercept=champion.intercept,
             horizon_ms=self._horizon_ms,
@@ -146,7 +146,8 @@ class ChurnModel:
             refused=self.refused,
             examples=self._scaler.examples,
             mean=list(self._scaler.mean),
-            squares=self._scaler.squares,
+            squares=list(self._scaler.squares),
+            scale=list(self._scaler.scale),
             buffered=list(self._buffered),
             learned=[regression.learned() for regression in self._regressions],
             contest=self._contest.state(),
@@ -196,8 +197,10 @@ class ChurnModel:
 
 def _is_sound(example: ExampleRecord) -> bool:
     """One value that is not finite would make every weight so, for ever."""
-    sizes = list(map(abs, example.features))
-    return len(example.names) == len(sizes) > 0 and sum(sizes) < math.inf and max(sizes) <= _ABSURD
+    values = example.features
+    size = sum(map(abs, values))  # NaN if one of them is, and then nothing holds
+    is_sane = size <= _ABSURD or (size < math.inf and max(map(abs, values)) <= _ABSURD)
+    return len(example.names) == len(values) > 0 and is_sane
 
 
 class _Begin(msgspec.Struct):

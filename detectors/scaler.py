@@ -6,14 +6,19 @@ they agree.
 
 from collections.abc import Sequence
 from math import sqrt
-from operator import sub
-from typing import Self
+from operator import add, mul, sub
+from typing import Final, Self
 
 from detectors.scoring import clipped
 
+_SETTLED: Final = 1_000
+"""Examples after which deviations hardly move."""
+_REFRESHED_EVERY: Final = 50
+"""Examples between two looks at the deviations from then on: a root for each feature is most of what scaling costs."""
+
 
 class Scaler:
-    """Means and variances of all that was learned, by place of the feature.
+    """Means and deviations of all that was learned, by place of the feature.
 
     Args:
         size: how many features there are.
@@ -23,27 +28,22 @@ class Scaler:
     def __init__(self, size: int, clip: float) -> None:
         self.examples = 0
         self.mean = [0.0] * size
-        self._squares = [0.0] * size
+        self.squares = [0.0] * size
         """Sums of squared deviations from the mean."""
+        self.scale = [0.0] * size
+        """Standard deviations of the population, as of the last refreshing; 0 for what never varied."""
+        self._inverse = [0.0] * size
         self._clip = clip
 
     @classmethod
-    def restored(cls, examples: int, mean: Sequence[float], squares: Sequence[float], clip: float) -> Self:
+    def restored(
+        cls, examples: int, mean: Sequence[float], squares: Sequence[float], scale: Sequence[float], clip: float
+    ) -> Self:
         """Go on from what was kept."""
         found = cls(len(mean), clip)
-        found.examples, found.mean, found._squares = examples, list(mean), list(squares)
+        found.examples, found.mean, found.squares = examples, list(mean), list(squares)
+        found._refresh(list(scale))
         return found
-
-    @property
-    def squares(self) -> list[float]:
-        """Sums of squared deviations, to go on from."""
-        return list(self._squares)
-
-    @property
-    def scale(self) -> list[float]:
-        """Standard deviations of the population; 0 for what never varied."""
-        count = max(1, self.examples)
-        return [sqrt(squares / count) for squares in self._squares]
 
     def learn(self, values: Sequence[float]) -> None:
         """Take in an example."""
@@ -51,18 +51,17 @@ class Scaler:
         count = self.examples
         apart = list(map(sub, values, self.mean))
         self.mean = [mean + delta / count for mean, delta in zip(self.mean, apart, strict=True)]
-        self._squares = [
-            squares + delta * (value - mean)
-            for squares, delta, value, mean in zip(self._squares, apart, values, self.mean, strict=True)
-        ]
+        self.squares = list(map(add, self.squares, map(mul, apart, map(sub, values, self.mean))))
+        if count < _SETTLED or count % _REFRESHED_EVERY == 0:
+            self._refresh([sqrt(max(0.0, squares) / count) for squares in self.squares])
 
     def z(self, values: Sequence[float]) -> list[float]:
         """Standardised and cut off; a feature that never varied is 0."""
-        count = self.examples
-        found = [
-            (value - mean) / sqrt(squares / count) if squares > 0.0 else 0.0
-            for value, mean, squares in zip(values, self.mean, self._squares, strict=True)
-        ]
+        found = list(map(mul, self._inverse, map(sub, values, self.mean)))
         if max(found) > self._clip or min(found) < -self._clip:
             return clipped(found, self._clip)
         return found
+
+    def _refresh(self, scale: list[float]) -> None:
+        self.scale = scale
+        self._inverse = [1.0 / deviation if deviation > 0.0 else 0.0 for deviation in scale]

@@ -98,6 +98,8 @@ class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     mean: list[Number]
     squares: list[Number]
     """Sums of squared deviations from the mean."""
+    scale: list[Number]
+    """Standard deviations, which are looked at from time to time."""
     buffered: list[BufferedExample]
     learned: list[LearnedWeights]
     """By recipe, the champion first."""

@@ -63,7 +63,7 @@ def state_bytes(model: ChurnModel) -> bytes:
 
 
 @settings(max_examples=25, deadline=None)
-@given(seeds, st.integers(0, 2 * BUFFERED), st.integers(0, BUFFERED))
+@given(seeds, st.one_of(st.integers(0, 2 * BUFFERED), st.integers(1_000, 1_200)), st.integers(0, BUFFERED))
 def test_an_interruption_changes_no_byte(seed: int, before: int, after: int) -> None:
     records = examples(seed, before + after, size=5)
     first = learned(records[:before])
