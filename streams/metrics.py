@@ -1,10 +1,9 @@
-"""Metrics for Prometheus: one table of all there are, and a collector that reads the roles' counters when it is asked."""
+"""Metrics for Prometheus: a collector that reads the roles' counters when it is asked."""
 
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 from faust import App
@@ -14,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from detectors.recipe import RECIPES
 from schemas.model_quality import ALARMS, SILENCE
+from streams.metric_table import METRICS, Form, MetricName
 from streams.readiness import obstacles_of
 from streams.settings import Role
 from streams.transport import consumer_of
@@ -25,112 +25,6 @@ if TYPE_CHECKING:  # a process with one role does not load the others
     from streams.ingest import Ingest
     from streams.learn import Learner
     from streams.partition_status import PartitionStatus
-
-MetricName = Literal[
-    "churn_ingest_events_total",
-    "churn_ingest_clamped_events_total",
-    "churn_ingest_heartbeats_total",
-    "churn_dead_letters_total",
-    "churn_detect_records_total",
-    "churn_transaction_duration_seconds",
-    "churn_restored_records_total",
-    "churn_restore_duration_seconds",
-    "churn_restore_progress_ratio",
-    "churn_restore_eta_seconds",
-    "churn_failing_seconds",
-    "churn_refused_partitions",
-    "churn_lost_partitions_total",
-    "churn_seeks_back_total",
-    "churn_alerts_total",
-    "churn_alert_verdicts_total",
-    "churn_erasures_total",
-    "churn_ticks_total",
-    "churn_documents_published_total",
-    "churn_feed_mark_lag_seconds",
-    "churn_feed_status",
-    "churn_learn_examples_total",
-    "churn_learn_refused_examples_total",
-    "churn_model_log_loss",
-    "churn_model_base_log_loss",
-    "churn_model_auc",
-    "churn_model_brier_ratio",
-    "churn_model_calibration_error_ratio",
-    "churn_model_active_auc",
-    "churn_model_silence_auc",
-    "churn_model_alarm",
-    "churn_model_held_back_examples_total",
-    "churn_model_recipe",
-    "churn_model_usable",
-    "churn_model_held",
-    "churn_delivered_records_total",
-    "churn_deliver_retries_total",
-    "churn_ready",
-    "churn_position_offset",
-    "churn_lag_records",
-]
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a metric is exposed."""
-
-    kind: Literal["counter", "gauge", "summary"]
-    labels: tuple[str, ...]
-    help: str
-
-
-METRICS: Final[Mapping[MetricName, Form]] = {
-    "churn_ingest_events_total": Form("counter", ("topic",), "Events written to the log, by source topic."),
-    "churn_ingest_clamped_events_total": Form(
-        "counter", ("topic",), "Events a little ahead of the broker that got the time of their record."
-    ),
-    "churn_ingest_heartbeats_total": Form("counter", (), "Reports of ingest about source partitions."),
-    "churn_dead_letters_total": Form("counter", ("stage", "reason"), "Records put aside, by who did it and why."),
-    "churn_detect_records_total": Form("counter", (), "Records of the log that were applied."),
-    "churn_transaction_duration_seconds": Form("summary", (), "Transactions of detect, and how long they took."),
-    "churn_restored_records_total": Form("counter", (), "Records of state read back when partitions were taken over."),
-    "churn_restore_duration_seconds": Form("summary", (), "Restores of partitions, and how long they took."),
-    "churn_restore_progress_ratio": Form("gauge", ("partition",), "How much of a partition's state is read, from 0 to 1."),
-    "churn_restore_eta_seconds": Form("gauge", ("partition",), "How long a restore at work will still take, about."),
-    "churn_failing_seconds": Form(
-        "gauge", ("partition",), "For how long no transaction of a partition went through; 0 if all is well."
-    ),
-    "churn_refused_partitions": Form("gauge", (), "Partitions whose state cannot be used; they stand still."),
-    "churn_lost_partitions_total": Form("counter", (), "Partitions that another process took, or whose commit failed."),
-    "churn_seeks_back_total": Form("counter", (), "Times that detect went back for records it had not seen."),
-    "churn_alerts_total": Form("counter", ("rule", "state"), "Transitions of alerts that were committed."),
-    "churn_alert_verdicts_total": Form(
-        "counter", ("rule", "verdict"), "Judgements of people; true_alarm and saved over all of them is a rule's precision."
-    ),
-    "churn_erasures_total": Form("counter", (), "Customers who were erased."),
-    "churn_ticks_total": Form("counter", (), "Ticks written by the clock."),
-    "churn_documents_published_total": Form("counter", (), "Rule sets, calendars and models copied into the log."),
-    "churn_feed_mark_lag_seconds": Form("gauge", ("feed",), "How far the mark of a feed is behind the last tick."),
-    "churn_feed_status": Form("gauge", ("feed", "status"), "1 for the status that a feed has, 0 for the others."),
-    "churn_learn_examples_total": Form("counter", (), "Matured examples that the model learned from."),
-    "churn_learn_refused_examples_total": Form("counter", (), "Examples that were of no use."),
-    "churn_model_log_loss": Form("gauge", (), "Log loss of the model on examples it had not seen."),
-    "churn_model_base_log_loss": Form("gauge", (), "Log loss of always saying the base rate; a model must be below it."),
-    "churn_model_auc": Form("gauge", (), "Area under the ROC curve on examples that the model had not seen."),
-    "churn_model_brier_ratio": Form("gauge", (), "Mean squared error of the model's probabilities, 0 to 1."),
-    "churn_model_calibration_error_ratio": Form(
-        "gauge", (), "Mean distance between the probabilities that were said and the shares that came, 0 to 1."
-    ),
-    "churn_model_active_auc": Form("gauge", (), "As `churn_model_auc`, of those who showed a sign of life within the horizon."),
-    "churn_model_silence_auc": Form("gauge", (), "What ranking the same customers by days of silence would have been worth."),
-    "churn_model_alarm": Form("gauge", ("alarm",), "1 while `log_loss_drift` or `labels_missing` stands, else 0."),
-    "churn_model_held_back_examples_total": Form("counter", (), "Examples that were not learned since labels were missing."),
-    "churn_model_recipe": Form("gauge", ("recipe",), "1 for the recipe whose weights predict, 0 for the one in the shadow."),
-    "churn_model_usable": Form("gauge", (), "1 if what was learned may decide, 0 if rules alone do."),
-    "churn_model_held": Form(
-        "gauge", (), "1 if people held an older model in force (`churnwatch model rollback`) at the last snapshot."
-    ),
-    "churn_delivered_records_total": Form("counter", (), "Decisions that the sink has taken."),
-    "churn_deliver_retries_total": Form("counter", (), "Times that a sink did not take a batch and it was kept."),
-    "churn_ready": Form("gauge", ("role",), "1 if a role does its work, 0 if /readyz says why not."),
-    "churn_position_offset": Form("gauge", ("role", "topic", "partition"), "Next offset that a role works on."),
-    "churn_lag_records": Form("gauge", ("role", "topic", "partition"), "Offsets between there and the partition's end."),
-}
 
 _STATUSES: Final = ("live", "lagging", "silent", "dead")
 _POSITIONS_TIMEOUT_S: Final = 2.0
@@ -145,14 +39,6 @@ class Sample(NamedTuple):
     labels: tuple[str, ...]
     value: float
     of_how_many: int = 1
-
-
-def table_rows() -> list[str]:
-    """The rows of the table of metrics in the README."""
-    return [
-        f"| `{name}` | {form.kind} | {', '.join(f'`{label}`' for label in form.labels) or '-'} | {form.help} |"
-        for name, form in METRICS.items()
-    ]
 
 
 class RoleCollector(Collector):

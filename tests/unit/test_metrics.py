@@ -18,7 +18,8 @@ from streams.deliver import deliver_of, make_deliver_app
 from streams.detect import detector_of, make_detect_app
 from streams.ingest import ingest_of, make_ingest_app
 from streams.learn import learner_of, make_learn_app
-from streams.metrics import METRICS, MetricName, RoleCollector, table_rows
+from streams.metric_table import METRICS, MetricName, table_rows
+from streams.metrics import RoleCollector
 from streams.metrics_server import serving
 from streams.partition_status import PartitionStatus
 from streams.settings import SettingsError, load_settings
