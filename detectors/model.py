@@ -85,7 +85,7 @@ class ChurnModel:
         return self._regressions[0].recipe.name
 
     def learn(self, example: ExampleRecord) -> bool:
-        """Score an example, then learn from it, unless its label is suspect; whether it was of use.
+        """Score an example, then learn from it, unless its label is suspect; whether it was learned.
 
         An example of another horizon, or with other features, is the first of a new model if its review is later than
         all that was learned from so far, and left over from before the change if not: the two never mix.
@@ -98,7 +98,7 @@ class ChurnModel:
         z = self._z(inputs)
         probabilities = [regression.probability(z) for regression in self._regressions]
         if not self.monitor.judge(example, probabilities[0]):
-            return True
+            return False
         self._scaler.learn(inputs)
         if self._scaler.examples <= BUFFERED:
             self._buffer(example)

@@ -86,7 +86,7 @@ METRICS: Final[Mapping[MetricName, Form]] = {
     "churn_feed_mark_lag_seconds": Form("gauge", ("feed",), "How far the mark of a feed is behind the last tick."),
     "churn_feed_status": Form("gauge", ("feed", "status"), "1 for the status that a feed has, 0 for the others."),
     "churn_learn_examples_total": Form("counter", (), "Matured examples that the model learned from."),
-    "churn_learn_refused_examples_total": Form("counter", (), "Examples that were of no use."),
+    "churn_learn_refused_examples_total": Form("counter", (), "Examples that were not learned: of no use, or held back."),
     "churn_model_log_loss": Form("gauge", (), "Log loss of the model on examples it had not seen."),
     "churn_model_base_log_loss": Form("gauge", (), "Log loss of always saying the base rate; a model must be below it."),
     "churn_model_auc": Form("gauge", (), "Area under the ROC curve on examples that the model had not seen."),
