@@ -17,12 +17,10 @@ PYTHONS := 3.11 3.12 3.13
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 # A benchmark by its module; each appends what it found to tests/benchmarks/results.jsonl.
 BENCH := PYTHONPATH=tests $(BIN)/python -m benchmarks
-# The tests that are about a broker; --durations shows where the time goes.
-BROKER_TESTS := -m kafka --durations=10
 # The tests of the core: no broker, no waiting, so as many at once as there are processors.
 CORE_TESTS := tests/unit tests/properties tests/golden
-# The others: two at once, each with a broker of its own, and a file stays together for what it sets up.
-OTHER_TESTS := --numprocesses=2 --dist=loadfile --durations=10 $(addprefix --ignore=,$(CORE_TESTS))
+# With a broker: two files at once, each process with a broker of its own; a file stays together for what it sets up.
+TWO_AT_ONCE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=10
 
 .PHONY: help install check format check-pythons test test-kafka demo golden bench bench-latency bench-recovery bench-idle bench-scale bench-kill flame bench-engine bench-model bench-incidents evaluate requirements clean
 
@@ -62,10 +60,11 @@ check-pythons: $(STAMP) ## for each Python: there are wheels for everything, and
 
 test: $(STAMP) ## every test; what needs a broker runs on the development broker
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --durations=10 $(CORE_TESTS)
-	$(BIN)/python -m pytest $(OTHER_TESTS)
+	$(BIN)/python -m pytest $(TWO_AT_ONCE) $(addprefix --ignore=,$(CORE_TESTS))
 
 test-kafka: $(STAMP) ## what needs a broker, on Apache Kafka: that of CHURN_BOOTSTRAP, or one that the run starts (Java, Maven)
-	CHURN_KAFKA=1 $(BIN)/python -m pytest $(BROKER_TESTS)
+	CHURN_KAFKA=1 $(BIN)/python -m pytest -m kafka $(TWO_AT_ONCE) --ignore=tests/chaos
+	CHURN_KAFKA=1 $(BIN)/python -m pytest -m kafka --durations=1 tests/chaos
 
 demo: $(STAMP) ## a simulated shop, all agents, a broker and a Valkey for the minute it takes
 	@$(BIN)/churnwatch demo

@@ -126,7 +126,7 @@ class AlertRecord(Decision, frozen=True, kw_only=True, tag="alert"):
     """The customer's yearly value times the risk, in currency units; None while one of them is not known."""
 
 
-class RiskReason(msgspec.Struct, frozen=True, kw_only=True):
+class RiskReason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What raises the risk: features that say nearly the same, and the one of them that says it best."""
 
     feature: Id

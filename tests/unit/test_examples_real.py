@@ -3,8 +3,6 @@
 And what becomes of a model that hears of those who stay before it hears of those who leave. Skipped without CHURN_DATA.
 """
 
-import csv
-import gzip
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,7 +12,7 @@ from statistics import fmean
 import pytest
 from benchmarks.bench_evaluate import OULAD_RULES, oulad_lines
 from feature_oracle import naive_features
-from real_data import MAPPINGS, real_file
+from real_data import MAPPINGS, real_file, some_customers
 
 from detectors.measures import Ranking, log_loss, place_of_probability
 from detectors.model import ChurnModel
@@ -38,15 +36,10 @@ def events_of(lines: Iterable[bytes]) -> Iterator[AnyEvent]:
         yield event
 
 
-def imported(file: str, mapping: str, folder: Path, customer: int, every: int) -> list[AnyEvent]:
-    """The events of the customers whose number, in that column, can be divided."""
-    some, out = folder / "some.csv", folder / "events.jsonl"
-    with gzip.open(real_file(file), "rt", newline="") as rows, some.open("w", newline="") as kept:
-        writer = csv.writer(kept)
-        for place, row in enumerate(csv.reader(rows)):
-            if place == 0 or int(row[customer] or 1) % every == 0:
-                writer.writerow(row)
-    import_file(some, MAPPINGS / mapping, out=out)
+def imported(table: Path, mapping: str, folder: Path) -> list[AnyEvent]:
+    """The events of a table."""
+    out = folder / "events.jsonl"
+    import_file(table, MAPPINGS / mapping, out=out)
     with out.open("rb") as lines:
         return list(events_of(lines))
 
@@ -64,11 +57,13 @@ def horizon(length: str) -> RuleSet:
 
 
 def cdnow(folder: Path) -> tuple[list[AnyEvent], RuleSet]:
-    return imported("cdnow/cdnow_transactions.csv.gz", "cdnow.yaml", folder, 0, 90), horizon("P90D")
+    table = some_customers("cdnow/cdnow_transactions.csv.gz", folder, column=0, every=90)
+    return imported(table, "cdnow.yaml", folder), horizon("P90D")
 
 
 def online_retail(folder: Path) -> tuple[list[AnyEvent], RuleSet]:
-    return imported("online_retail/invoices.csv.gz", "online_retail_invoices.yaml", folder, 1, 12), horizon("P30D")
+    table = some_customers("online_retail/invoices.csv.gz", folder, column=1, every=12)
+    return imported(table, "online_retail_invoices.yaml", folder), horizon("P30D")
 
 
 def oulad(folder: Path) -> tuple[list[AnyEvent], RuleSet]:

@@ -174,7 +174,7 @@ def test_an_interruption_changes_no_byte(cut: int) -> None:
 
 def test_what_is_kept_does_not_grow() -> None:
     monitor = Monitor()
-    sizes = [len(encode(judged(stream(30_000, seed, 300 * seed), monitor).state())) for seed in range(4)]
+    sizes = [len(encode(judged(stream(12_000, seed, 120 * seed), monitor).state())) for seed in range(4)]
     assert sizes[-1] < sizes[0] + 25_000  # at most a thousand means of losses, and longer numbers
 
 
