@@ -6,6 +6,7 @@ from detectors.calendar_time import add_duration
 from detectors.calendars import Calendar
 from detectors.customer_update import tiers_from
 from detectors.features import seen_at
+from detectors.gaps import Spans, extended, unseen, with_gaps
 from detectors.kinds import Transition, state_key
 from detectors.occurrence import Occurrence
 from detectors.predicates import Predicate, event_types
@@ -26,12 +27,15 @@ class AbsenceKind:
         feeds: whose marks make its now.
         time_zone: of the tenant, for calendar months.
         calendar: makes exact durations business time; None: around the clock.
+        gaps: of the feeds, which put a silence off.
 
     Raises:
         ContractError: a duration or predicate that is none, or months on a calendar.
     """
 
-    def __init__(self, rule: AbsenceRule, feeds: tuple[str, ...], time_zone: str, calendar: Calendar | None) -> None:
+    def __init__(
+        self, rule: AbsenceRule, feeds: tuple[str, ...], time_zone: str, calendar: Calendar | None, gaps: Spans = ()
+    ) -> None:
         self.rule = rule
         self.feeds = feeds
         self._of = event_types(rule.of)
@@ -42,8 +46,11 @@ class AbsenceKind:
         self._where = Predicate(rule.where) if rule.where is not None else None
         self._where_after = Predicate(rule.where_after) if rule.where_after is not None else None
         self._fold = SilenceFold(after=bool(rule.after), restart=rule.restart)
-        self._due_by_tier = {tier: _due_of(text, time_zone, calendar) for tier, text in rule.for_by_tier.items()}
-        self._due = _due_of(rule.for_, time_zone, calendar) if rule.for_ is not None else _workdays_of(rule, calendar)
+        self._gaps = gaps
+        self._due_by_tier = {tier: _due_of(text, time_zone, calendar, gaps) for tier, text in rule.for_by_tier.items()}
+        self._due = (
+            _due_of(rule.for_, time_zone, calendar, gaps) if rule.for_ is not None else _workdays_of(rule, calendar, gaps)
+        )
 
     def adopt(self, customer: Customer, now_ms: int | None) -> None:
         """Start from the last events of each type, which are always remembered, as far as no predicate chose them."""
@@ -63,6 +70,17 @@ class AbsenceKind:
             silence.pending = [Step(begun, ends=False)]
         if silence.pending:
             customer.silences[self.state_key] = silence
+
+    def regret(self, customer: Customer, at_ms: int, because: Because) -> list[Transition]:
+        """A gap became known: take back a silence that is not over its time any more; it may be once more."""
+        silence = customer.silences.get(self.state_key)
+        told = silence.told if silence is not None else None
+        if told is None or told.closed or self._due_for(customer)(told.start_ms) <= told.due_ms:
+            return []
+        told.closed = told.retracted = True
+        return [
+            Transition(state="retracted", at_ms=at_ms, episode_start_ms=told.start_ms, due_ms=told.due_ms, because=(because,))
+        ]
 
     def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:
         """Take in an event that starts or ends a silence."""
@@ -153,6 +171,7 @@ class AbsenceKind:
 
     def _opened(self, customer: Customer, silence: Silence, start: Occurrence, due_ms: int) -> Transition:
         because = [Because(clause="silence_ms", value=due_ms - start.at_ms, threshold=self._text_for(customer, start.at_ms))]
+        because += unseen(self._gaps, start.at_ms, due_ms)
         counted = silence.cursor.at_start
         if self.rule.min_count is not None:
             because.append(Because(clause="min_count", value=counted, threshold=self.rule.min_count))
@@ -195,23 +214,25 @@ def _says(where: Predicate | None, customer: Customer, event: AnyEvent) -> bool 
     return where is None or where.holds(event, seen_at(customer.features, event.at_ms))
 
 
-def _due_of(text: str, time_zone: str, calendar: Calendar | None) -> DueOf:
+def _due_of(text: str, time_zone: str, calendar: Calendar | None, gaps: Spans) -> DueOf:
     duration = parse_duration(text)
     if isinstance(duration, Exact):
         exact_ms = duration.ms
-        return (
-            (lambda start_ms: start_ms + exact_ms) if calendar is None else lambda start_ms: calendar.add_ms(start_ms, exact_ms)
-        )
+        if calendar is None:
+            return extended(lambda start_ms: start_ms + exact_ms, gaps)
+        hours = with_gaps(calendar, gaps)
+        return lambda start_ms: hours.add_ms(start_ms, exact_ms)
     if calendar is not None:
         raise ContractError("bad_duration", f"{text!r} on a calendar: hours of work are wanted (PT8H)")
-    return lambda start_ms: add_duration(start_ms, duration, time_zone)
+    return extended(lambda start_ms: add_duration(start_ms, duration, time_zone), gaps)
 
 
-def _workdays_of(rule: AbsenceRule, calendar: Calendar | None) -> DueOf:
+def _workdays_of(rule: AbsenceRule, calendar: Calendar | None, gaps: Spans) -> DueOf:
     workdays = rule.workdays
     if calendar is None or workdays is None:
         raise ContractError("bad_duration", "either `for`, or `workdays` with a calendar is wanted")
-    return lambda start_ms: calendar.workday_end_ms(start_ms, workdays)
+    hours = with_gaps(calendar, gaps)
+    return lambda start_ms: hours.workday_end_ms(start_ms, workdays)
 
 
 def _is_passed(silence: Silence) -> bool:

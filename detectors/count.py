@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Final
 
 from detectors.features import seen_at
+from detectors.gaps import Spans
 from detectors.kinds import Transition, state_key
 from detectors.occurrence import Occurrence
 from detectors.predicates import Predicate, event_types
@@ -24,10 +25,13 @@ class CountKind:
     Args:
         rule: valid; `within` is an exact duration.
         feeds: whose marks make its now, by which it clears.
+        gaps: of the feeds: nobody knows that a window has emptied while it overlaps one. Opening is another matter: what
+            was lost could only add to what was seen.
     """
 
-    def __init__(self, rule: CountRule, feeds: tuple[str, ...]) -> None:
+    def __init__(self, rule: CountRule, feeds: tuple[str, ...], gaps: Spans = ()) -> None:
         self.rule = rule
+        self._gaps = gaps
         self.feeds = feeds
         self.types = event_types(rule.of)
         self.state_key = state_key(rule, rule.of, rule.where)
@@ -61,7 +65,13 @@ class CountKind:
         if burst is None or burst.episode_ms is None:
             return None
         # An event at the very instant at which the oldest leaves keeps it open: that instant has to be over.
-        return self._empties_ms(burst, burst.episode_ms) + 1
+        over_ms = self._empties_ms(burst, burst.episode_ms) + 1
+        for from_ms, until_ms in self._gaps:
+            if from_ms < over_ms < until_ms + self._within_ms:
+                over_ms = until_ms + self._within_ms
+                full = [end.at_ms for end in self._completing(burst) if end.at_ms < over_ms]
+                over_ms = max(over_ms, *(self._empties_ms(burst, at_ms) + 1 for at_ms in full[-1:]), 0)
+        return over_ms
 
     def on_due(self, customer: Customer, due_ms: int) -> list[Transition]:
         """Close an episode whose window has emptied; events ahead of the clock may have completed another one since."""
@@ -99,7 +109,7 @@ class CountKind:
     def _empties_ms(self, burst: Burst, episode_ms: int) -> int:
         """When the window, which was full at the episode's start, no longer is, by the events that are known."""
         recent, needed = burst.recent, self.rule.at_least
-        place = bisect_right(recent, episode_ms, key=_instant)
+        place = max(needed, bisect_right(recent, episode_ms, key=_instant))  # some of it is forgotten if a gap held it open
         empties_ms = recent[place - needed].at_ms + self._within_ms
         while place < len(recent) and recent[place].at_ms <= empties_ms:
             place += 1

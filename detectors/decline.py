@@ -12,6 +12,7 @@ from typing import Final
 from detectors.daily_counts import next_midnight, reached_day, utc_day
 from detectors.decline_state import DayValues, Trend
 from detectors.features import seen_at
+from detectors.gaps import Spans, next_known, overlaps_days
 from detectors.kinds import Transition, state_key
 from detectors.predicates import Predicate, event_types
 from detectors.state import Customer
@@ -33,13 +34,15 @@ class DeclineKind:
     Args:
         rule: valid; `recent` and `baseline` are numbers of whole days.
         feeds: whose marks make its now.
+        gaps: of the feeds: no look is taken at days that overlap one.
 
     Raises:
         ContractError: a duration or predicate that is none.
     """
 
-    def __init__(self, rule: DeclineRule, feeds: tuple[str, ...]) -> None:
+    def __init__(self, rule: DeclineRule, feeds: tuple[str, ...], gaps: Spans = ()) -> None:
         self.rule = rule
+        self._gaps = gaps
         self.feeds = feeds
         self.types = event_types(rule.of)
         self.state_key = state_key(rule, rule.of, rule.where, rule.distinct)
@@ -98,6 +101,8 @@ class DeclineKind:
         midnight = utc_day(due_ms)
         found = self._look(trend, midnight)
         change = trend.counts.next_change(midnight, (0, self._recent_days, self._days))
+        known = next_known(self._gaps, self._days, midnight)
+        change = min((one for one in (change, known) if one is not None), default=None)
         if midnight < self._whole_at(trend):  # a rule whose windows have become longer
             change = self._whole_at(trend)
         self._pass(trend, midnight)
@@ -137,7 +142,7 @@ class DeclineKind:
     # -- deciding
 
     def _look(self, trend: Trend, midnight: int) -> list[Transition]:
-        if midnight < self._whole_at(trend):
+        if midnight < self._whole_at(trend) or overlaps_days(self._gaps, midnight - self._days, midnight):
             return []
         recent, baseline = self._counted(trend, midnight, midnight)
         at_ms = midnight * DAY_MS

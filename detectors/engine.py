@@ -17,6 +17,7 @@ from detectors.duplicates import is_duplicate, is_old_position
 from detectors.erasure import hash_of
 from detectors.features import PRIOR_GAP_DAYS, glimpse, remember
 from detectors.feed_alerts import feed_alert
+from detectors.gaps import with_span, without_span
 from detectors.in_force import InForce
 from detectors.occurrence import Occurrence
 from detectors.partition_state import ENGINE_VERSION, PartitionState
@@ -74,7 +75,7 @@ class PartitionEngine:
             case RulesPublished() | CalendarPublished() | ModelPublished():
                 self._published(offset, record, decisions)
             case FeedConfirmed() | FeedGap():
-                self._refuse(offset, record, decisions)
+                self._span_told(record, decisions)
             case _:
                 assert_never(record)
         self._state.head.position = offset
@@ -127,6 +128,22 @@ class PartitionEngine:
         if self._partition == 0 and self._in_force is not None:
             alert = feed_alert(self._state.head, self._in_force.rules, change, ENGINE_VERSION)
             decisions.alerts += [alert] if alert is not None else []
+
+    def _span_told(self, span: FeedConfirmed | FeedGap, decisions: Decisions) -> None:
+        """Somebody says what a silence of a feed was: its events are lost, or there were none."""
+        head, feed = self._state.head, span.source
+        if span.revision and span.revision <= head.span_revisions.get(feed, 0):
+            return  # the clock sends them again whenever it restarts
+        head.span_revisions[feed] = span.revision
+        known = head.gaps.get(feed, ())
+        change = with_span if isinstance(span, FeedGap) else without_span
+        head.gaps[feed] = change(known, span.from_ms, span.until_ms)
+        before = self._in_force
+        if before is None or head.gaps[feed] == known:
+            return
+        self._in_force = self._made_ready(self._state.documents)
+        if self._in_force is not None:
+            self._in_force.adopt(before.rules, decisions, gap=span)
 
     # -- events
 
@@ -224,10 +241,6 @@ class PartitionEngine:
         return None if published is None else InForce(published, documents, self._state)
 
     # -- what cannot be used
-
-    def _refuse(self, offset: int, record: Record, decisions: Decisions) -> None:
-        error = ContractError("not_built", f"records of type {record.type!r} are not acted on by this release")
-        self._dead_letter(offset, encode(record), error, decisions)
 
     def _dead_letter(self, offset: int, value: bytes, error: ContractError, decisions: Decisions) -> None:
         decisions.dead_letters.append(

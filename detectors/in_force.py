@@ -7,15 +7,16 @@ from detectors.decisions import Decisions, Tombstone
 from detectors.documents import Documents
 from detectors.labels import drop_pending
 from detectors.partition_state import ENGINE_VERSION, PartitionState
-from detectors.publishing import GONE, dropped_kinds, forget, moved_clocks, openings_from
+from detectors.publishing import GONE, dropped_kinds, forget, moved_clocks, openings_from, waiting_kinds
 from detectors.rules_compiled import CompiledRules
 from detectors.standing import Standing
 from detectors.state import Customer
 from detectors.telling import Telling
 from detectors.timers import Feeds
-from schemas.control import RulesPublished
+from schemas.control import FeedSpan, RulesPublished
 from schemas.decisions import Because
 from schemas.events import AlertEvent, AnyEvent, CustomerUpdated
+from schemas.instants import format_instant
 
 
 class InForce:
@@ -32,7 +33,7 @@ class InForce:
 
     def __init__(self, published: RulesPublished, documents: Documents, state: PartitionState) -> None:
         model = documents.model
-        self.rules = CompiledRules(published.document, documents.calendars())
+        self.rules = CompiledRules(published.document, documents.calendars(), state.head.gaps)
         self._state = state
         self._standing = Standing(self.rules, model, state.marks, state.pending, state.looks)
         version = model.version if model is not None else None
@@ -168,8 +169,14 @@ class InForce:
 
     # -- documents
 
-    def adopt(self, before: CompiledRules | None, decisions: Decisions) -> None:
-        """Make all customers ready for this rule set, which comes after another."""
+    def adopt(self, before: CompiledRules | None, decisions: Decisions, *, gap: FeedSpan | None = None) -> None:
+        """Make all customers ready for this rule set, which comes after another.
+
+        Args:
+            before: the rule set before.
+            decisions: take what follows.
+            gap: the rules are the same, and this was said about lost events.
+        """
         state, rules = self._state, self.rules
         state.head.enabled_from_ms = openings_from(state.head.enabled_from_ms, rules, state.marks)
         dropped, moved = dropped_kinds(before, rules), moved_clocks(before, rules)
@@ -183,6 +190,8 @@ class InForce:
             for clock in moved:
                 clock.leave(customer, state.marks.now_ms(clock.feeds))
             forget(customer, keys)
+            if gap is not None:
+                self._regret(customer, gap, decisions)
             for kind in rules.kinds:
                 kind.adopt(customer, state.marks.now_ms(kind.feeds))
             self._standing.adopt(customer, decisions)
@@ -190,3 +199,12 @@ class InForce:
             customer.wakes = {}
             self._agenda.arm(state.timers, customer, self._agenda.all)
         self.run_timers(decisions)
+
+    def _regret(self, customer: Customer, gap: FeedSpan, decisions: Decisions) -> None:
+        """Take back what was told of a silence that nobody can have seen."""
+        span = f"{gap.source}, {format_instant(gap.from_ms)} to {format_instant(gap.until_ms)}"
+        because = Because(clause="feed_gap", value=span)
+        for kind in waiting_kinds(self.rules):
+            now_ms = self._state.marks.now_ms(kind.feeds)
+            self._telling.say(customer, kind, kind.regret(customer, gap.at_ms if now_ms is None else now_ms, because))
+        self._standing.regret(customer, decisions)

@@ -6,11 +6,13 @@ customers who come back soon, long before it hears of those who do not.
 
 import zlib
 from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol, Self
 
 import msgspec
 
 from detectors.features import NAMES, features_at
+from detectors.gaps import Spans, of_feeds, overlapping
 from detectors.packed_features import pack_features, unpack_features
 from detectors.predicates import event_types
 from detectors.risk_state import LabelState, Pending, Span
@@ -64,6 +66,7 @@ class Reviews:
         leaves: event types that mean an end.
         feeds: whose marks make the reviews' now.
         max_pending: see `MAX_PENDING`.
+        gaps: of the feeds that deliver activity: what lies within a horizon was not seen whole, and makes no example.
     """
 
     def __init__(
@@ -74,7 +77,9 @@ class Reviews:
         leaves: frozenset[str],
         feeds: tuple[str, ...],
         max_pending: int = MAX_PENDING,
+        gaps: Spans = (),
     ) -> None:
+        self._gaps = gaps
         self.horizon_ms = horizon_ms
         self.feeds = feeds
         self.types = stays | leaves
@@ -83,7 +88,13 @@ class Reviews:
         self._max_pending = max_pending
 
     @classmethod
-    def of(cls, rule_set: RuleSet, *, max_pending: int = MAX_PENDING) -> Self | None:
+    def of(
+        cls,
+        rule_set: RuleSet,
+        *,
+        max_pending: int = MAX_PENDING,
+        gaps: Mapping[str, Iterable[tuple[int, int]]] | None = None,
+    ) -> Self | None:
         """The reviews that a rule set asks for; None without a `churn` section.
 
         Features look at every feed, so every feed has a say in their now: one that is dead must not look like silence.
@@ -91,10 +102,13 @@ class Reviews:
         churn = rule_set.churn
         if churn is None:
             return None
+        stays, leaves = event_types(churn.of), event_types(churn.or_)
+        telling = sorted({feed for name in stays | leaves if (feed := rule_set.feed_of(name)) is not None})
         return cls(
             horizon_ms=exact_ms(churn.horizon),
-            stays=event_types(churn.of),
-            leaves=event_types(churn.or_),
+            stays=stays,
+            leaves=leaves,
+            gaps=of_feeds(gaps or {}, telling),
             feeds=tuple(sorted(rule_set.feeds)),
             max_pending=max_pending,
         )
@@ -164,6 +178,8 @@ class Reviews:
 
     def _released(self, customer: Customer, pending: Pending, store: PendingStore) -> ExampleRecord | None:
         example = store.take(customer.id, pending.at_ms)
+        if overlapping(self._gaps, pending.at_ms, pending.due_ms):  # nobody knows who came, so neither label is true
+            return None
         if example is None or example.feature_set != FEATURE_SET or isinstance(example.packed, list):
             return None
         *features, silence_days = unpack_features(example.packed, len(NAMES) + 1)

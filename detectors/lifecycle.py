@@ -6,9 +6,10 @@ back whoever was silent or churned; it is no answer to a high risk, which the ne
 """
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self
 
+from detectors.gaps import Spans, extended, of_feeds
 from detectors.predicates import event_types
 from detectors.risk_state import LifecycleState, Turn
 from detectors.state import Customer
@@ -21,6 +22,7 @@ FIRST_SEEN = "first_seen"
 NO_ACTIVITY = "no_activity"
 PROBABILITY = "probability"
 RISK_CLEARED = "risk_cleared"
+FEED_GAP = "feed_gap"
 """Other causes are the type of an event, or `rule:` and the id of a rule."""
 
 
@@ -32,23 +34,34 @@ class LifecyclePolicy:
         stays: event types that are activity.
         leaves: event types that mean an end.
         feeds: whose marks make the now of the timers.
+        gaps: of the feeds, which put a silence off.
     """
 
-    def __init__(self, limits: Lifecycle, stays: frozenset[str], leaves: frozenset[str], feeds: tuple[str, ...]) -> None:
+    def __init__(
+        self, limits: Lifecycle, stays: frozenset[str], leaves: frozenset[str], feeds: tuple[str, ...], gaps: Spans = ()
+    ) -> None:
         self.feeds = feeds
         self.types = stays | leaves
         self._limits = limits
         self._leaves = leaves
         self._silent_after_ms = exact_ms(limits.silent_after)
         self._churned_after_ms = exact_ms(limits.churned_after)
+        self._silent_ms = extended(lambda from_ms: from_ms + self._silent_after_ms, gaps)
+        self._churned_ms = extended(lambda from_ms: from_ms + self._churned_after_ms, gaps)
 
     @classmethod
-    def of(cls, rule_set: RuleSet) -> Self:
-        """The stages of a rule set; what counts as activity stands in its `churn` section, else it is an order."""
+    def of(cls, rule_set: RuleSet, gaps: Mapping[str, Iterable[tuple[int, int]]] | None = None) -> Self:
+        """The stages of a rule set; what counts as activity stands in its `churn` section, else it is an order.
+
+        Args:
+            rule_set: in force.
+            gaps: of each feed that has some.
+        """
         churn = rule_set.churn or Churn()
         stays, leaves = event_types(churn.of), event_types(churn.or_)
         delivering = {rule_set.feed_of(name) for name in sorted(stays | leaves)}
-        return cls(rule_set.lifecycle, stays, leaves, tuple(sorted(feed for feed in delivering if feed is not None)))
+        feeds = tuple(sorted(feed for feed in delivering if feed is not None))
+        return cls(rule_set.lifecycle, stays, leaves, feeds, of_feeds(gaps or {}, feeds))
 
     def begin(self, customer: Customer, at_ms: int) -> list[LifecycleRecord]:
         """The customer is seen for the first time; nothing if that was told before."""
@@ -65,6 +78,16 @@ class LifecyclePolicy:
         for last in sorted(lasts, key=lambda last: last.at_ms):
             found += self.on_activity(customer, last.type, last.at_ms, now_ms)
         return found
+
+    def regret(self, customer: Customer, now_ms: int) -> list[LifecycleRecord]:
+        """A gap became known: whoever was taken for silent or gone too early is not any more."""
+        if customer.stage not in {"silent", "churned"} or customer.lifecycle.cause != NO_ACTIVITY:
+            return []
+        from_ms = self._quiet_from_ms(customer)
+        if customer.stage == "churned" and now_ms >= self._churned_ms(from_ms):
+            return []
+        stage = self._calm(customer, now_ms)
+        return [] if stage == customer.stage else [self._move(customer, stage, now_ms, FEED_GAP)]
 
     def on_activity(self, customer: Customer, event_type: str, at_ms: int, now_ms: int | None) -> list[LifecycleRecord]:
         """An event of `types`; one that is not behind the clock waits for it."""
@@ -154,8 +177,8 @@ class LifecyclePolicy:
             return None
         from_ms = self._quiet_from_ms(customer)
         if customer.stage in {"new", "active"} and self._silent_after_ms < self._churned_after_ms:
-            return from_ms + self._silent_after_ms, "silent"
-        return from_ms + self._churned_after_ms, "churned"
+            return self._silent_ms(from_ms), "silent"
+        return self._churned_ms(from_ms), "churned"
 
     def _quiet_from_ms(self, customer: Customer) -> int:
         active_ms = customer.lifecycle.active_ms
@@ -163,7 +186,7 @@ class LifecyclePolicy:
 
     def _calm(self, customer: Customer, at_ms: int) -> Stage:
         """The stage without any risk."""
-        if at_ms - self._quiet_from_ms(customer) >= self._silent_after_ms:
+        if at_ms >= self._silent_ms(self._quiet_from_ms(customer)):
             return "silent"
         return "active" if customer.lifecycle.returned else "new"
 

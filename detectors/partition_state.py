@@ -24,7 +24,7 @@ from detectors.state_error import StateError
 from detectors.state_frame import opened, sealed
 from detectors.timers import Timers
 
-ENGINE_VERSION: Final = 3
+ENGINE_VERSION: Final = 4
 """Raised when the same log would give other decisions; it stands in every alert and in the state."""
 
 HEAD_KEY: Final = b"p/head"

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from detectors.absence import AbsenceKind
 from detectors.kinds import Kind
 from detectors.marks import Marks
+from detectors.rhythm import RhythmKind
 from detectors.rules_compiled import CompiledRules
 from detectors.sla import SlaKind
 from detectors.state import Customer
@@ -54,6 +56,11 @@ def moved_clocks(before: CompiledRules | None, after: CompiledRules) -> list[Sla
     terms = {kind.state_key: kind.terms for kind in after.kinds if isinstance(kind, SlaKind)}
     clocks = (kind for kind in before.kinds if isinstance(kind, SlaKind)) if before is not None else ()
     return [kind for kind in clocks if terms.get(kind.state_key, kind.terms) != kind.terms]
+
+
+def waiting_kinds(rules: CompiledRules) -> list[AbsenceKind | RhythmKind | SlaKind]:
+    """The rules that are about what did not happen."""
+    return [kind for kind in rules.kinds if isinstance(kind, AbsenceKind | RhythmKind | SlaKind)]
 
 
 def forget(customer: Customer, keys: frozenset[str]) -> None:

@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Final, Literal
 
 from detectors.features import seen_at
+from detectors.gaps import Spans, extended, unseen
 from detectors.kinds import Transition, state_key
 from detectors.occurrence import Occurrence
 from detectors.predicates import Predicate, event_types
@@ -29,17 +30,19 @@ class RhythmKind:
     Args:
         rule: valid.
         feeds: whose marks make its now.
+        gaps: of the feeds, which put a silence off.
 
     Raises:
         ContractError: a duration or predicate that is none, or a duration of months.
     """
 
-    def __init__(self, rule: RhythmRule, feeds: tuple[str, ...]) -> None:
+    def __init__(self, rule: RhythmRule, feeds: tuple[str, ...], gaps: Spans = ()) -> None:
         self.rule = rule
         self.feeds = feeds
         self.types = event_types(rule.of)
         self.state_key = state_key(rule, rule.of, rule.where)
         self._where = Predicate(rule.where) if rule.where is not None else None
+        self._gaps = gaps
         times = Fraction(str(rule.times))  # as it is written: 1.1 times 10 days are 11 days, to the millisecond
         self._times, self._times_over = times.numerator, times.denominator
         self._min_gap_ms = exact_ms(rule.min_gap) if rule.min_gap is not None else 0
@@ -56,6 +59,20 @@ class RhythmKind:
         if known:
             last = max(known, key=_by_time)
             customer.rhythms[self.state_key] = Rhythm(pending=[Beat(last)], from_ms=last.at_ms)
+
+    def regret(self, customer: Customer, at_ms: int, because: Because) -> list[Transition]:
+        """A gap became known: take back a silence that is not too long any more; it may be once more."""
+        rhythm = customer.rhythms.get(self.state_key)
+        lull = rhythm.lull if rhythm is not None else None
+        if rhythm is None or lull is None or lull.closed:
+            return []
+        due_ms = self._due_ms(rhythm.course)
+        if due_ms is not None and due_ms <= lull.due_ms:
+            return []
+        lull.closed = lull.retracted = True
+        return [
+            Transition(state="retracted", at_ms=at_ms, episode_start_ms=lull.start_ms, due_ms=lull.due_ms, because=(because,))
+        ]
 
     def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:
         """Take in an event that ends a silence and starts the next."""
@@ -100,7 +117,7 @@ class RhythmKind:
         if start is None or pace.gaps < 1 or pace.count < self.rule.min_count:
             return None
         own_ms = -(-self._times * pace.span_ms // (self._times_over * pace.gaps))  # rounded up
-        due_ms = start.at_ms + max(own_ms, self._min_gap_ms)
+        due_ms = extended(lambda start_ms: start_ms + max(own_ms, self._min_gap_ms), self._gaps)(start.at_ms)
         return due_ms if due_ms <= MAX_INSTANT_MS else None
 
     def _arrived(self, rhythm: Rhythm, beat: Beat, now_ms: int | None) -> list[Transition]:
@@ -140,6 +157,7 @@ class RhythmKind:
             due_ms=due_ms,
             because=(
                 Because(clause="silence_ms", value=waited_ms, threshold=waited_ms),
+                *unseen(self._gaps, start.at_ms, due_ms),
                 Because(clause="gap_ms", value=pace.span_ms // pace.gaps),
                 Because(clause="times_gap", value=times, threshold=self.rule.times),
                 Because(clause="min_count", value=pace.count, threshold=self.rule.min_count),

@@ -1,6 +1,6 @@
 """A rule set made ready: every rule with its predicates, durations and calendars built once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -11,6 +11,7 @@ from detectors.count import CountKind
 from detectors.decline import DeclineKind
 from detectors.expression_tokens import members_of, tokens_of
 from detectors.features import types_behind
+from detectors.gaps import Spans, of_feeds, with_gaps
 from detectors.kinds import Kind
 from detectors.level import LevelKind
 from detectors.predicates import event_types
@@ -57,13 +58,20 @@ class CompiledRules:
         rule_set: validated.
         published: calendars that were published by themselves, by name, with their versions: they go before the
             rule set's own.
+        gaps: of each feed that has some.
 
     Raises:
         ContractError: a rule that cannot be built; the message begins with its id.
     """
 
-    def __init__(self, rule_set: RuleSet, published: Mapping[str, tuple[str, CalendarDocument]] | None = None) -> None:
+    def __init__(
+        self,
+        rule_set: RuleSet,
+        published: Mapping[str, tuple[str, CalendarDocument]] | None = None,
+        gaps: Mapping[str, Iterable[tuple[int, int]]] | None = None,
+    ) -> None:
         self.rule_set = rule_set
+        self.gaps = gaps or {}
         documents = {name: (rule_set.version, document) for name, document in rule_set.calendars.items()}
         documents |= published or {}
         self.calendars = {
@@ -131,24 +139,28 @@ class CompiledRules:
         match rule:
             case AbsenceRule():
                 feeds = self.feeds_of(rule, event_types([*rule.of, *rule.after]))
-                return AbsenceKind(rule, feeds, self.rule_set.time_zone, self._calendar(rule.calendar))
+                return AbsenceKind(rule, feeds, self.rule_set.time_zone, self._calendar(rule.calendar), self._gaps_of(feeds))
             case CountRule():
-                return CountKind(rule, self.feeds_of(rule, event_types(rule.of)))
+                feeds = self.feeds_of(rule, event_types(rule.of))
+                return CountKind(rule, feeds, self._gaps_of(feeds))
             case DeclineRule():
-                return DeclineKind(rule, self.feeds_of(rule, event_types(rule.of)))
+                feeds = self.feeds_of(rule, event_types(rule.of))
+                return DeclineKind(rule, feeds, self._gaps_of(feeds))
             case LevelRule():
                 return LevelKind(rule, self.feeds_of(rule, event_types(rule.of)))
             case RenewalRule():
                 return RenewalKind(rule, self.feeds_of(rule, event_types(["contract.*"])))
             case RhythmRule():
-                return RhythmKind(rule, self.feeds_of(rule, event_types(rule.of)))
+                feeds = self.feeds_of(rule, event_types(rule.of))
+                return RhythmKind(rule, feeds, self._gaps_of(feeds))
             case ScoreRule():
                 return ScoreKind(rule, self.feeds if rule.needs is None else self.feeds_of(rule, frozenset()))
             case ShareRule():
-                return ShareKind(rule, self.feeds_of(rule, event_types([*rule.of, *rule.unless])))
+                feeds = self.feeds_of(rule, event_types([*rule.of, *rule.unless]))
+                return ShareKind(rule, feeds, self._gaps_of(feeds))
             case SlaRule():
                 feeds = self.feeds_of(rule, event_types(["ticket.*"]))
-                return SlaKind(rule, feeds, [self._target(target) for target in rule.targets])
+                return SlaKind(rule, feeds, [self._target(target, self._gaps_of(feeds)) for target in rule.targets])
             case AllRule() | AnyRule():
                 return CompositeKind(rule, self._feeds_of_parts(rule))
             case _:
@@ -159,12 +171,15 @@ class CompiledRules:
             return tuple(sorted(set(rule.needs)))
         return tuple(sorted({feed for part in rule.rules for feed in self.by_id[part].feeds}))
 
-    def _target(self, target: SlaTarget) -> Target:
+    def _gaps_of(self, feeds: tuple[str, ...]) -> Spans:
+        return of_feeds(self.gaps, feeds)
+
+    def _target(self, target: SlaTarget, gaps: Spans) -> Target:
         exact = exact_ms(target.target) if target.target is not None else None
         calendar = self._calendar(target.calendar)
         if calendar is None:
-            return Target(target, self._always_open, None, exact)
-        return Target(target, calendar, self.calendars[target.calendar or ""].version, exact)
+            return Target(target, with_gaps(self._always_open, gaps), None, exact)
+        return Target(target, with_gaps(calendar, gaps), self.calendars[target.calendar or ""].version, exact)
 
     def _calendar(self, name: str | None) -> BusinessCalendar | None:
         if name is None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from detectors.daily_counts import next_midnight, reached_day, utc_day
 from detectors.features import seen_at
+from detectors.gaps import Spans, next_known, overlaps_days
 from detectors.kinds import Transition, state_key
 from detectors.occurrence import Occurrence
 from detectors.predicates import Predicate, event_types
@@ -33,13 +34,15 @@ class ShareKind:
     Args:
         rule: valid; `within` is a number of whole days.
         feeds: whose marks make its now.
+        gaps: of the feeds: no look is taken at days that overlap one.
 
     Raises:
         ContractError: a duration or predicate that is none.
     """
 
-    def __init__(self, rule: ShareRule, feeds: tuple[str, ...]) -> None:
+    def __init__(self, rule: ShareRule, feeds: tuple[str, ...], gaps: Spans = ()) -> None:
         self.rule = rule
+        self._gaps = gaps
         self.feeds = feeds
         self._of = event_types(rule.of)
         self._unless = event_types(rule.unless)
@@ -159,7 +162,7 @@ class ShareKind:
 
     def _look(self, watch: ShareWatch, midnight: int) -> list[Transition]:
         first = midnight - self._within_days
-        if max(first, 0) < watch.whole_from:
+        if max(first, 0) < watch.whole_from or overlaps_days(self._gaps, first, midnight):
             return []
         every, matching = watch.every.total(first, midnight), watch.matching.total(first, midnight)
         if watch.episode_ms is None and every >= self.rule.among and matching / every >= self.rule.share:
@@ -235,6 +238,7 @@ class ShareKind:
     def _next_change(self, watch: ShareWatch, midnight: int) -> int | None:
         """The next midnight at which other days are looked at, or an event has waited long enough."""
         changes = [watch.every.next_change(midnight, (0, self._within_days)), watch.whole_from + self._within_days]
+        changes.append(next_known(self._gaps, self._within_days, midnight))
         if watch.waiting:
             changes.append(next_midnight(watch.waiting[0].occurrence.at_ms + (self._for_ms or 0)))
         return min((change for change in changes if change is not None and change > midnight), default=None)

@@ -57,6 +57,31 @@ class SlaKind:
         for ticket_id, ticket in customer.tickets.items():
             self._look(customer, ticket_id, ticket, now_ms=None)
 
+    def regret(self, customer: Customer, at_ms: int, because: Because) -> list[Transition]:
+        """A gap became known: take back a breach that is none any more; it may be one later."""
+        found = []
+        for ticket_id, ticket in customer.tickets.items():
+            told = ticket.told.get(self.state_key)
+            if told is None or not told.opened or told.ended_ms is not None:
+                continue
+            clock = SlaClock(self._spec, told.carried).run(ticket.moments, customer.tiers)
+            episode = clock.episodes[_index_of(clock.episodes, told)]
+            breach = episode.breach or next((one for one in clock.ahead() if one.fraction == 1.0), None)
+            if breach is not None and breach.at_ms <= told.due_ms:
+                continue
+            told.opened = False
+            found.append(
+                Transition(
+                    state="retracted",
+                    at_ms=at_ms,
+                    episode_start_ms=told.start_ms,
+                    due_ms=told.due_ms,
+                    because=(because,),
+                    subject=ticket_id,
+                )
+            )
+        return found
+
     def on_event(self, customer: Customer, event: AnyEvent, now_ms: int | None) -> list[Transition]:
         """A moment of a ticket was added, or the customer's tier may be another."""
         if isinstance(event, CustomerUpdated):

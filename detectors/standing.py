@@ -48,8 +48,8 @@ class Standing:
         rule_set = compiled.rule_set
         self.feeds = compiled.feeds
         self.score_kinds = [kind for kind in compiled.kinds if isinstance(kind, ScoreKind)]
-        self._lifecycle = LifecyclePolicy.of(rule_set)
-        self._reviews = Reviews.of(rule_set)
+        self._lifecycle = LifecyclePolicy.of(rule_set, compiled.gaps)
+        self._reviews = Reviews.of(rule_set, gaps=compiled.gaps)
         self.prior_gap_days = self._reviews.horizon_ms / DAY_MS if self._reviews is not None else PRIOR_GAP_DAYS
         """The gap between orders that a customer without any is believed to have: what the model predicts is one longer."""
         self._activity = event_types(rule_set.churn.of) if rule_set.churn is not None else frozenset[str]()
@@ -73,6 +73,12 @@ class Standing:
         else:
             drop_pending(customer, self._pending)
         self._expect(customer)
+
+    def regret(self, customer: Customer, decisions: Decisions) -> None:
+        """A gap became known: stages that rest on a silence may be wrong."""
+        now_ms = self._marks.now_ms(self._lifecycle.feeds)
+        if now_ms is not None:
+            decisions.lifecycle += self._lifecycle.regret(customer, now_ms)
 
     def on_event(self, customer: Customer, event: AnyEvent, decisions: Decisions) -> None:
         """An event that the features have taken in already."""

@@ -142,3 +142,7 @@ class Head(msgspec.Struct, array_like=True):
     """By rule id: openings before it are not made; None: all are."""
     feed_alerts: dict[str, tuple[int, int]] = {}
     """Feeds that an alert is open for: since when the feed is not live, and when that was told."""
+    gaps: dict[str, tuple[tuple[int, int], ...]] = {}
+    """By feed: spans in which its events were lost for good, ascending and apart."""
+    span_revisions: dict[str, int] = {}
+    """By feed: of the last word on its gaps."""

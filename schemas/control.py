@@ -46,6 +46,9 @@ class FeedSpan(Control, frozen=True, kw_only=True):
     source: Id
     from_ms: EpochMs
     until_ms: EpochMs
+    revision: Count = 0
+    """As that of a document: one that is not above the last of its feed is ignored. 0: it has none, as in a file."""
+    by: Id | None = None
 
     def __post_init__(self) -> None:
         if self.until_ms <= self.from_ms:

@@ -32,7 +32,6 @@ CODES: Final[Mapping[str, str]] = {
     "no_type": "nothing says what the record is",
     "no_value": "a record without a value",
     "not_an_object": "JSON, but not one object",
-    "not_built": "a record that this release does not act on",
     "too_far_ahead": "an event further ahead of the broker's time than clocks may differ",
     "too_large": "a record over the limit of its topic",
     "unknown_type": "a type that this release does not know",

@@ -36,6 +36,8 @@ CLAUSES: Final = {
     "open_for_ms": "open for {value} (limit {threshold})",
     "feed_status": "the feed is {value}",
     "rule_waits": "the rule {value} waits for it",
+    "feed_gap": "events were lost ({value})",
+    "unseen_ms": "of which {value} were lost to us",
     "priority": "priority {value}",
     "tier": "tier {value}",
     "category": "category {value}",

@@ -3,8 +3,6 @@
 import msgspec
 from engine_run import EngineRun, absence, complaint, contact, order, rule_set, tick
 
-from schemas.codec import encode
-from schemas.control import FeedGap
 from schemas.events import SourcePosition
 
 SILENT_90 = rule_set(absence(90))
@@ -59,13 +57,6 @@ def test_a_value_that_cannot_be_read_is_a_dead_letter_and_the_partition_goes_on(
 def test_a_type_that_is_not_known_is_a_dead_letter() -> None:
     decisions = EngineRun(SILENT_90).engine.apply_bytes(1, b'{"type":"order.teleported","at_ms":0}')
     assert [letter.reason for letter in decisions.dead_letters] == ["unknown_type"]
-
-
-def test_records_that_this_release_does_not_act_on_are_dead_letters() -> None:
-    gap = FeedGap(at_ms=0, source="orders", from_ms=0, until_ms=1)
-    run = EngineRun(SILENT_90).feed(gap)
-    letters = [letter for decided in run.decisions for letter in decided.dead_letters]
-    assert [(letter.reason, letter.value) for letter in letters] == [("not_built", encode(gap))]
 
 
 def test_a_new_rule_does_not_dig_up_silences_that_were_over_before_it_came() -> None:
