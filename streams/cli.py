@@ -121,7 +121,7 @@ def import_(
     dry_run: Annotated[bool, typer.Option(help="Write nothing; show ten rows before and after.")] = False,
     as_json: Machine = False,
 ) -> None:
-    """Map a CSV, Excel, Parquet or JSON lines file to events, sorted by time, into a topic or a file."""
+    """Map a CSV, Excel, Parquet, JSON lines or XES file to events, sorted by time, into a topic or a file."""
     from streams.import_file import import_file
 
     if not dry_run and (topic is None) == (out is None):

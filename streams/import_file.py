@@ -99,7 +99,7 @@ def import_file(
     All events are held in memory until they are sorted.
 
     Args:
-        path: CSV, Excel, Parquet or JSON lines.
+        path: CSV, Excel, Parquet, JSON lines or XES.
         mapping: a mapping file; None: the rows (JSON lines) are events already.
         settings: of the installation with the topic.
         topic: full name of the source topic.

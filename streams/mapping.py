@@ -13,7 +13,7 @@ from streams.mapping_values import Cells, Row, Value, looked_up
 from streams.rules_values import Field, list_of, mapping_of, meant, one_of, read_fields, text, time_zone
 from streams.yaml_nodes import Entries, FaultyFileError, Items, Node, Place, Refused, Scalar, read_yaml, shown
 
-FORMATS: Final = ("csv", "excel", "parquet", "jsonl")
+FORMATS: Final = ("csv", "excel", "parquet", "jsonl", "xes")
 _REASONS: Final = {"customer_id": "no_customer", "at_ms": "bad_time"}
 _ALWAYS: Final = ("id", "customer_id", "at")
 

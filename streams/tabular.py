@@ -1,4 +1,4 @@
-"""Rows of a file: CSV, Excel, Parquet or JSON lines, also with gzip. One that cannot be read is a row with a fault."""
+"""Rows of a file: CSV, Excel, Parquet, JSON lines or XES, also with gzip. One that cannot be read is a row with a fault."""
 
 import contextlib
 import datetime as dt
@@ -16,6 +16,7 @@ import orjson
 from schemas.errors import ContractError
 from streams.csv_rows import CsvForm, csv_form, csv_rows, is_utf8
 from streams.mapping import TableForm
+from streams.xes_rows import XesError, xes_rows
 
 _FORMAT_BY_SUFFIX: Final = {
     ".csv": "csv",
@@ -26,6 +27,7 @@ _FORMAT_BY_SUFFIX: Final = {
     ".parquet": "parquet",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".xes": "xes",
 }
 _PARQUET_ROWS_AT_ONCE: Final = 2_000
 
@@ -42,7 +44,7 @@ class TableRow:
     """From 1, without the heading; rows that cannot be read count."""
     values: dict[str, Any]
     raw: bytes
-    """As it stands in the file; of Excel and Parquet, whose rows have no bytes of their own, as JSON."""
+    """As it stands in the file; where rows have no bytes of their own (Excel, Parquet, XES), as JSON."""
     fault: ContractError | None = None
 
 
@@ -86,9 +88,27 @@ def open_table(path: Path, form: TableForm | None = None) -> Iterator[Table]:
             else:
                 packed = stack.enter_context(path.open("rb"))
                 lines = cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=packed))) if is_packed else packed
-                yield _json_lines(lines) if kind == "jsonl" else _csv(path, lines, form)
+                yield _of_lines(kind, path, lines, form)
+        except XesError as error:
+            raise TableError(f"{path}: {error}") from None
         except (gzip.BadGzipFile, EOFError) as error:
             raise TableError(f"{path}: the gzip file is damaged: {error}") from None
+
+
+def _of_lines(kind: str, path: Path, lines: IO[bytes], form: TableForm) -> Table:
+    match kind:
+        case "jsonl":
+            return _json_lines(lines)
+        case "xes":
+            return _xes(lines)
+        case _:
+            return _csv(path, lines, form)
+
+
+def _xes(file: IO[bytes]) -> Table:
+    """Each event has the attributes that it has: no columns are the log's."""
+    rows = (TableRow(n, values, _as_json(values), fault) for n, (values, fault) in enumerate(xes_rows(file), 1))
+    return Table(None, rows, "XES")
 
 
 def _csv(path: Path, lines: IO[bytes], form: TableForm) -> Table:
@@ -172,7 +192,11 @@ def _parquet(path: Path, stack: contextlib.ExitStack) -> Table:
 
 def _typed_row(number: int, columns: tuple[str, ...], row: tuple[Any, ...]) -> TableRow:
     values = {column: cell for column, cell in zip(columns, row, strict=False) if column}
-    return TableRow(number, values, orjson.dumps(values, default=_plain))
+    return TableRow(number, values, _as_json(values))
+
+
+def _as_json(values: dict[str, Any]) -> bytes:
+    return orjson.dumps(values, default=_plain)
 
 
 def _plain(cell: object) -> str:
