@@ -42,17 +42,18 @@ def tickets(log: Path) -> dict[str, list[Step]]:
     """Time and step, by ticket: read line by line, for in this file each attribute has a line of its own."""
     found: dict[str, list[Step]] = {}
     ticket, step, is_event = "", "", False
-    for line in gzip.open(log, "rt", encoding="utf-8"):
-        is_event = (is_event or "<event>" in line) and "</event>" not in line
-        match = re.search(r'key="(concept:name|time:timestamp)" value="(.*?)"', line)
-        if match is None:
-            continue
-        if match[1] == "time:timestamp" and is_event:
-            found.setdefault(ticket, []).append((int(datetime.fromisoformat(match[2]).timestamp() * 1000), step))
-        elif is_event:
-            step = match[2]
-        else:
-            ticket = match[2]
+    with gzip.open(log, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            is_event = (is_event or "<event>" in line) and "</event>" not in line
+            match = re.search(r'key="(concept:name|time:timestamp)" value="(.*?)"', line)
+            if match is None:
+                continue
+            if match[1] == "time:timestamp" and is_event:
+                found.setdefault(ticket, []).append((int(datetime.fromisoformat(match[2]).timestamp() * 1000), step))
+            elif is_event:
+                step = match[2]
+            else:
+                ticket = match[2]
     return found
 
 
