@@ -11,7 +11,7 @@ from schemas.errors import ContractError
 from schemas.events import AnyEvent
 from schemas.faults import explain
 from schemas.instants import parse_instant
-from schemas.progress import Heartbeat
+from schemas.progress import Arrivals, Heartbeat
 
 Record = AnyEvent | AnyControl
 
@@ -19,6 +19,7 @@ _STRUCTS: Final = {str(struct.__struct_config__.tag): struct for union in (AnyEv
 _record_decoder: Final = msgspec.json.Decoder(Record)
 _decision_decoder: Final = msgspec.json.Decoder(AnyDecision)
 _heartbeat_decoder: Final = msgspec.json.Decoder(Heartbeat)
+_arrivals_decoder: Final = msgspec.json.Decoder(Arrivals)
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 _FAULTS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -88,6 +89,19 @@ def decode_heartbeat(value: bytes) -> Heartbeat:
     except _FAULTS as error:
         raise _explained(error, value) from None
     return heartbeat
+
+
+def decode_arrivals(value: bytes) -> Arrivals:
+    """What the clock keeps in `churn.progress` about a feed.
+
+    Raises:
+        ContractError: it is something else.
+    """
+    try:
+        arrivals: Arrivals = _arrivals_decoder.decode(value)
+    except _FAULTS as error:
+        raise _explained(error, value) from None
+    return arrivals
 
 
 def encode(value: Record | AnyDecision | msgspec.Struct) -> bytes:

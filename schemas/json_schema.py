@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 import msgspec
 import orjson
 
-from schemas.control import AnyControl, CalendarPublished, ModelPublished, RulesPublished
+from schemas.control import AnyControl, CalendarPublished, FeedConfirmed, FeedGap, ModelPublished, RulesPublished
 from schemas.decisions import AlertRecord, ErasureRecord, ExampleRecord, LifecycleRecord, RiskRecord
 from schemas.events import AnyEvent
 from schemas.progress import Heartbeat
@@ -34,7 +34,7 @@ _TITLE_BY_NAME: Final[Mapping[str, str]] = {
 }
 _TYPES_BY_NAME: Final[Mapping[str, Any]] = {
     "alerts": AlertRecord,
-    "control": RulesPublished | CalendarPublished | ModelPublished,
+    "control": RulesPublished | CalendarPublished | ModelPublished | FeedConfirmed | FeedGap,
     "erasures": ErasureRecord,
     "events": AnyEvent | AnyControl,
     "examples": ExampleRecord,

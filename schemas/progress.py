@@ -1,6 +1,6 @@
-"""Heartbeats of `churn.progress`: how far ingest has read each partition of each source topic."""
+"""Records of `churn.progress`: how far ingest has read its sources, and what the clock has learned of their feeds."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -22,3 +22,26 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     max_event_ms: EpochMs | None = None
     """Greatest time of an event (or watermark) read so far."""
     caught_up: bool
+
+
+ARRIVALS_KEY: Final = "/arrivals/"
+"""Begins the key of `Arrivals`, which the name of the feed follows; no heartbeat has a key with nothing before the slash."""
+
+
+class Arrivals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the clock has learned of the usual arrivals of a feed; compacted by feed."""
+
+    feed: Id
+    first_hour: Count
+    """Since the epoch."""
+    counts: list[int]
+    """Records by the hour, from the first hour on; -1 where nobody knows."""
+    longest: dict[str, float] = {}
+    """By week since the epoch: how many records were missing in the longest silence that ended by itself."""
+    last_ms: EpochMs | None = None
+    """When the last record came, at the latest."""
+    silent_since_ms: EpochMs | None = None
+    catching_up: bool = False
+    """It was silent, and brings what should have come then."""
+    positions: dict[str, Count] = {}
+    """By source partition, as far as it was read then."""

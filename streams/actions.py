@@ -74,7 +74,7 @@ class Desk:
 
     def snooze(self, alert_id: str, *, until_ms: int | None = None, for_ms: int = 0) -> Sent:
         """Put an alert off until an instant, or for so long from now."""
-        at_ms = self._now_ms()
+        at_ms = time_of(self._settings)
         end_ms = at_ms + for_ms if until_ms is None else until_ms
         if end_ms <= at_ms:
             raise ActionRefused(f"it is {format_instant(at_ms)}: an alert is put off until later, not {format_instant(end_ms)}")
@@ -106,7 +106,7 @@ class Desk:
         return self._send({"type": event_type, **about, **fields})
 
     def _send(self, plain: dict[str, Any]) -> Sent:
-        plain = {"at_ms": self._now_ms(), **plain}
+        plain = {"at_ms": time_of(self._settings), **plain}
         # The same thing done twice within a millisecond was done once.
         identity = str(uuid.uuid5(NAMESPACE, msgspec.json.encode(plain).decode()))
         event = cast("AnyEvent", convert_record({**plain, "id": identity}))
@@ -116,11 +116,12 @@ class Desk:
         asyncio.run(_write(self._settings, Place(topic, 0), Row(event.customer_id.encode(), encode(event))))
         return Sent(event, topic)
 
-    def _now_ms(self) -> int:
-        """The machine's time; while time follows the events, that of the last tick, for a snooze ends by the same clock."""
-        if self._settings.clock == "broker":
-            return now_ms()
-        return max((tick.at_ms for tick in asyncio.run(last_ticks(self._settings))), default=now_ms())
+
+def time_of(settings: Settings) -> int:
+    """The machine's time; while time follows the events, that of the last tick, for a snooze ends by the same clock."""
+    if settings.clock == "broker":
+        return now_ms()
+    return max((tick.at_ms for tick in asyncio.run(last_ticks(settings))), default=now_ms())
 
 
 async def _write(settings: Settings, place: Place, row: Row) -> None:

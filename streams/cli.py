@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from streams import cli_alerts, cli_evaluate, cli_model, cli_rules
+from streams import cli_alerts, cli_evaluate, cli_feed, cli_model, cli_rules
 
 if TYPE_CHECKING:
     from streams.import_file import ImportSummary
@@ -23,7 +23,7 @@ UNUSABLE: Final = 2
 _UNUSABLE: Final = frozenset({"SettingsError", "RulesFileError", "MappingError", "TableError", "SourcesError", "ReplayError"})
 _FAILED: Final = frozenset(
     {"TopicsError", "ImportRefused", "ExportRefused", "PublishRefused", "DemoError", "KafkaError", "ContractError"}
-    | {"AlertNotFound", "ActionRefused", "RulesNotFound", "ModelNotFound", "PinRefused"}
+    | {"AlertNotFound", "ActionRefused", "FeedRefused", "RulesNotFound", "ModelNotFound", "PinRefused"}
 )
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_rules.app, name="rules")
 app.add_typer(cli_model.app, name="model")
+app.add_typer(cli_feed.app, name="feed")
 cli_alerts.add_commands(app)
 cli_evaluate.add_commands(app)
 

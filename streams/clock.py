@@ -12,9 +12,10 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust import App
 from faust.types import TP
 
-from schemas.codec import decode_record, encode
-from schemas.control import FeedChanged, Published, RulesPublished, Tick
+from schemas.codec import decode_arrivals, decode_record, encode
+from schemas.control import FeedChanged, FeedConfirmed, FeedSpan, Published, RulesPublished, Tick
 from schemas.errors import ContractError
+from schemas.progress import ARRIVALS_KEY, Arrivals
 from streams.apps import add_agent, add_work, make_app
 from streams.feed_marks import ClockForm, ClockState
 from streams.log_writer import LogWriter
@@ -31,6 +32,9 @@ _IDLE_INTERVALS: Final = 5
 """After so many intervals in which no mark moved a tick is due all the same, so that the log shows a living clock."""
 _LEAST_LAGGING_MS: Final = 10_000
 _HEARTBEATS_MISSED: Final = 5
+
+Document = Published | FeedSpan
+"""What `churn.control` holds, to be copied into every partition."""
 
 log = structlog.get_logger("churn.clock")
 
@@ -113,9 +117,10 @@ class Clock:
         for chunk in chunks:
             self._enter(chunk.generation)
             for record in chunk.records:
-                beat = heartbeat_in(record)
-                if beat is not None:
+                if (beat := heartbeat_in(record)) is not None:
                     self.state.heartbeat(beat, record.timestamp)
+                elif (kept := arrivals_in(record)) is not None:
+                    self.state.recall(kept)
             self._next_offset = chunk.records[-1].offset + 1
 
     async def run(self) -> None:
@@ -174,7 +179,7 @@ class Clock:
 
     async def _publish(self, records: list[ConsumerRecord]) -> None:
         """Copy documents to every partition, in the order of their revisions."""
-        documents = [found for record in records if (found := published_in(record)) is not None]
+        documents = [found for record in records if (found := document_in(record)) is not None]
         if not documents:
             return
         await self._prove_ownership()
@@ -182,7 +187,9 @@ class Clock:
         for document in documents:
             if isinstance(document, RulesPublished):
                 self.state.rules(document.document)
-            log.info("clock.published", document=document.type, version=document.version, revision=document.revision)
+            elif isinstance(document, FeedConfirmed):
+                self.state.confirm(document)
+            log.info("clock.published", document=document.type, revision=document.revision)
         self.counters.documents += len(documents)
 
     async def _tick(self) -> None:
@@ -190,6 +197,10 @@ class Clock:
         await self._prove_ownership()  # before the decision, which takes for granted that it will be written
         decided = self.state.decide(idle=self._quiet_intervals >= _IDLE_INTERVALS)
         self._quiet_intervals = 0 if decided else self._quiet_intervals + 1
+        # First, for a clock that takes over must know of a silence that the log was told of.
+        learned = [Row(f"{ARRIVALS_KEY}{kept.feed}".encode(), encode(kept)) for kept in self.state.learned()]
+        if learned:
+            await self._writer.write({Place(self._progress.topic, self._progress.partition): learned})
         if decided:
             await self._write(decided)
         for change in decided:
@@ -199,7 +210,7 @@ class Clock:
             else:
                 self.counters.ticks += 1
 
-    async def _write(self, records: Sequence[Published | FeedChanged | Tick]) -> None:
+    async def _write(self, records: Sequence[Document | FeedChanged | Tick]) -> None:
         rows = [Row(None, encode(record)) for record in records]
         log_topic = self._settings.topic("events")
         written_ms = await self._writer.write({Place(log_topic, n): rows for n in range(self._settings.partitions)})
@@ -212,7 +223,18 @@ def last_of_each_key(records: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
     return sorted({record.key: record for record in records}.values(), key=lambda record: record.offset)
 
 
-def published_in(record: ConsumerRecord) -> Published | None:
+def arrivals_in(record: ConsumerRecord) -> Arrivals | None:
+    """What an earlier clock has learned, in a record of `churn.progress`; None if it is no such record."""
+    if record.value is None or not (record.key or b"").startswith(ARRIVALS_KEY.encode()):
+        return None
+    try:
+        return decode_arrivals(record.value)
+    except ContractError as error:  # it is learned anew
+        log.warning("clock.arrivals_unreadable", offset=record.offset, reason=error.code, message=error.message)
+        return None
+
+
+def document_in(record: ConsumerRecord) -> Document | None:
     """The document in a record of `churn.control`, with its revision; None, and a line in the log, if there is none."""
     if record.value is None:
         return None
@@ -221,7 +243,7 @@ def published_in(record: ConsumerRecord) -> Published | None:
     except ContractError as error:
         log.error("clock.document_refused", offset=record.offset, reason=error.code, message=error.message)  # noqa: TRY400
         return None
-    if not isinstance(found, Published):
+    if not isinstance(found, Published | FeedSpan):
         log.error("clock.document_refused", offset=record.offset, reason="no_document", message=f"a {found.type} is none")
         return None
     return msgspec.structs.replace(found, revision=record.offset + 1, at_ms=max(0, record.timestamp))

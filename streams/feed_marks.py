@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
-from schemas.control import FeedChanged, FeedStatus, Tick
-from schemas.instants import exact_ms
-from schemas.progress import Heartbeat
+from detectors.calendar_time import load_zone
+from schemas.control import FeedChanged, FeedConfirmed, FeedStatus, Tick
+from schemas.instants import MINUTE_MS, exact_ms
+from schemas.progress import Arrivals, Heartbeat
 from schemas.rules import RuleSet
+from streams.arrivals import FeedArrivals
 
 Mode = Literal["broker", "event"]
+
+_FRESH_MS: Final = 15 * MINUTE_MS
+"""After a silence: events no older than this, and the feed's lateness, come as they happen, and not out of a backlog."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,10 @@ class ClockState:
         self._broker_ms: int | None = None
         self._first_ms: int | None = None  # of the time that moves in this mode
         self._told = _Told()
+        self._feeds = {topic: feed for feed, topics in form.topics.items() for topic in topics}
+        self._arrivals = {feed: FeedArrivals() for feed in form.topics} if form.mode == "broker" else {}
+        self._confirmed: dict[str, list[FeedConfirmed]] = {}
+        self._has_decided = False
 
     def heartbeat(self, beat: Heartbeat, appended_ms: int) -> None:
         """Ingest reports about a source partition; `appended_ms` is the broker's time of the report."""
@@ -71,6 +80,7 @@ class ClockState:
             return
         lane.generation = beat.generation
         lane.heard_ms = max(lane.heard_ms, appended_ms)
+        self._arrived(beat, appended_ms)
         lane.reached_ms = _greater(lane.reached_ms, self._reached_ms(beat, appended_ms))
         self._partitions[beat.topic] = beat.partitions
 
@@ -83,6 +93,21 @@ class ClockState:
     def rules(self, rules: RuleSet) -> None:
         """The lateness of each feed from here on; a longer one makes marks stand still, not go back."""
         self._lateness_ms = {name: _lateness_ms(feed.lateness) for name, feed in rules.feeds.items()}
+        for arrivals in self._arrivals.values():
+            arrivals.zone = load_zone(rules.time_zone)
+
+    def confirm(self, span: FeedConfirmed) -> None:
+        """Somebody says that a silence of a feed is true: it is no reason to hold its mark."""
+        self._confirmed.setdefault(span.source, []).append(span)
+
+    def recall(self, kept: Arrivals) -> None:
+        """What an earlier clock had learned of a feed; what this one wrote itself is nothing new to it."""
+        if not self._has_decided and kept.feed in self._arrivals:
+            self._arrivals[kept.feed].resume(kept)
+
+    def learned(self) -> list[Arrivals]:
+        """What a later clock has to know, of the feeds of which that is something new."""
+        return [arrivals.snapshot(feed) for feed, arrivals in self._arrivals.items() if arrivals.changed]
 
     def resume(self, tick: Tick) -> None:
         """A tick that an earlier clock wrote into the log: this one goes on from there."""
@@ -98,6 +123,8 @@ class ClockState:
             idle: the last tick is so long ago that one is due even if no mark moved. It still needs the broker's
                 time to have moved, and means nothing while marks follow the events.
         """
+        self._has_decided = True
+        self._look_for_silence()
         marks_ms = {feed: self._mark_ms(feed) for feed in sorted(self._form.topics)}
         now_ms = _greater(self._told.at_ms, self._now_ms(marks_ms))
         if now_ms is None:
@@ -128,12 +155,42 @@ class ClockState:
     def _reached_ms(self, beat: Heartbeat, appended_ms: int) -> int | None:
         if self._form.mode == "event":
             return beat.max_event_ms
-        if beat.caught_up:
+        feed = self._feeds[beat.topic]
+        arrivals = self._arrivals[feed]
+        if arrivals.silent_since_ms is not None:
+            return None
+        if beat.caught_up and not arrivals.catching_up:
             return appended_ms
         return None if beat.max_event_ms is None else min(beat.max_event_ms, appended_ms)
 
+    def _arrived(self, beat: Heartbeat, appended_ms: int) -> None:
+        """Take in what a report says about arrivals."""
+        feed = self._feeds[beat.topic]
+        arrivals = self._arrivals.get(feed)
+        if arrivals is None:
+            return
+        arrivals.report(f"{beat.topic}/{beat.partition}", beat.position, appended_ms, caught_up=beat.caught_up)
+        old_ms = appended_ms - _FRESH_MS - self._lateness_ms.get(feed, 0)
+        if beat.max_event_ms is not None and beat.max_event_ms >= old_ms:
+            arrivals.is_up_to_date()
+
+    def _look_for_silence(self) -> None:
+        now_ms = self._broker_ms
+        if now_ms is None:
+            return
+        for feed, arrivals in self._arrivals.items():
+            for span in self._confirmed.get(feed, ()):
+                if span.from_ms <= now_ms:
+                    arrivals.excuse(span.from_ms, min(span.until_ms, now_ms))
+            arrivals.look(now_ms)
+
+    def _is_silent(self, feed: str) -> bool:
+        return feed in self._arrivals and self._arrivals[feed].silent_since_ms is not None
+
     def _mark_ms(self, feed: str) -> int | None:
         told_ms = self._told.marks_ms.get(feed)
+        if self._is_silent(feed):
+            return told_ms
         least_ms: int | None = None
         for lane in self._feed_lanes(feed):
             if lane is None or lane.reached_ms is None:
@@ -159,6 +216,8 @@ class ClockState:
         for feed, mark_ms in marks_ms.items():
             since_ms = self._heard_ms(feed) if self._form.mode == "broker" else mark_ms
             status = self._status(since_ms, now_ms)
+            if status == "live" and self._is_silent(feed):
+                status, since_ms = "silent", self._arrivals[feed].silent_since_ms
             if status is None or status == self._told.status.get(feed):
                 continue
             self._told.status[feed] = status

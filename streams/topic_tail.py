@@ -79,7 +79,7 @@ async def read_through(consumer: Any, tp: TopicPartition, start: int = 0) -> Asy
 
 def heartbeat_in(record: ConsumerRecord) -> Heartbeat | None:
     """The heartbeat in a record of `churn.progress`; None, and a line in the log, if there is none."""
-    if record.value is None:
+    if record.value is None or (record.key or b"").startswith(b"/"):  # what the clock keeps there has such keys
         return None
     try:
         return decode_heartbeat(record.value)

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from schemas.control import FeedChanged, Tick
+import msgspec
+
+from schemas.control import FeedChanged, FeedConfirmed, Tick
+from schemas.instants import HOUR_MS
 from schemas.progress import Heartbeat
 from schemas.rules import Feed, RuleSet
 from streams.feed_marks import ClockForm, ClockState
@@ -238,6 +241,129 @@ def test_the_change_of_a_feed_stands_before_the_tick() -> None:
     assert [record.type for record in state.decide()] == ["feed.changed", "tick"]
 
 
+# --- silent feeds; times are hours
+
+ORDERS_ONLY: dict[str, tuple[str, ...]] = {"orders": ("shop",)}
+
+
+class Shop:
+    """A clock that is told every five minutes of a shop with one order a minute, from some hour on without any."""
+
+    def __init__(self, *, lateness: str = "PT0S") -> None:
+        form = ClockForm(mode="broker", topics=ORDERS_ONLY, lagging_after_ms=HOUR_MS, dead_after_ms=10 * HOUR_MS)
+        self.state = ClockState(form)
+        self.state.rules(rules(orders=lateness))
+        self.position = 0
+        self.hour = 0.0
+        self.event_ms = 0
+        self.told: list[FeedChanged | Tick] = []
+
+    def goes_on(self, hours: float, *, sells: bool = True, events_behind_h: float = 0.0, caught_up: bool = True) -> "Shop":
+        for _ in range(round(hours * 12)):
+            self.hour += 1 / 12
+            self.position += 5 if sells else 0
+            now_ms = round(self.hour * HOUR_MS)
+            if sells:
+                self.event_ms = max(0, now_ms - round(events_behind_h * HOUR_MS))
+            found = beat("shop", event_ms=self.event_ms, caught_up=caught_up)
+            self.state.heartbeat(msgspec.structs.replace(found, position=self.position), now_ms)
+            self.told += self.state.decide()
+        return self
+
+    @property
+    def changes(self) -> list[tuple[str, float, float]]:
+        """Status, since when, and when it was told."""
+        found = [one for one in self.told if isinstance(one, FeedChanged)]
+        return [(one.status, round(one.since_ms / HOUR_MS, 2), round(one.at_ms / HOUR_MS, 2)) for one in found]
+
+    @property
+    def mark(self) -> float:
+        mark_ms = next(one.marks_ms["orders"] for one in reversed(self.told) if isinstance(one, Tick))
+        return round((mark_ms or 0) / HOUR_MS, 2)
+
+
+def test_a_feed_that_is_quieter_than_it_ever_is_is_silent_and_its_mark_stands_still() -> None:
+    shop = Shop().goes_on(500).goes_on(3, sells=False)
+    assert shop.changes[1:] == [("silent", 500, 500.33)]
+    assert shop.mark == 500.25
+    shop.goes_on(0.25)
+    assert shop.changes[2:] == [("live", 503.08, 503.08)]
+    assert shop.mark == 503.25
+
+
+def test_what_comes_late_after_a_silence_moves_the_mark_by_its_events_until_it_is_up_to_date() -> None:
+    #  hour   500      503          504          505
+    #         silent   orders 2 h   1 h late     on time: the mark jumps to now
+    shop = Shop().goes_on(500).goes_on(3, sells=False).goes_on(1, events_behind_h=2)
+    assert shop.changes[2:] == [("live", 503.08, 503.08)]
+    assert shop.mark == 502
+    assert shop.goes_on(1, events_behind_h=1).mark == 504
+    assert shop.goes_on(0.25).mark == 505.25
+
+
+def test_a_silence_that_somebody_confirms_is_over_and_the_mark_goes_on() -> None:
+    shop = Shop().goes_on(500).goes_on(3, sells=False)
+    shop.state.confirm(confirmed(499, 520))
+    shop.goes_on(1, sells=False)
+    assert shop.changes[2:] == [("live", 503.08, 503.08)]
+    assert shop.mark == 504
+    shop.goes_on(20, sells=False)
+    assert shop.changes[3:] == [("silent", 520, 520.33)]
+
+
+def test_a_confirmation_of_another_time_excuses_nothing() -> None:
+    shop = Shop().goes_on(500).goes_on(1, sells=False)
+    shop.state.confirm(confirmed(300, 400))
+    shop.state.confirm(confirmed(500.5, 520))
+    assert shop.goes_on(2, sells=False).changes[1:] == [("silent", 500, 500.33)]
+
+
+def test_a_clock_that_takes_over_says_again_that_the_feed_is_silent_and_holds_its_mark() -> None:
+    shop = Shop().goes_on(500).goes_on(3, sells=False)
+    heir = Shop()
+    heir.state.recall(shop.state._arrivals["orders"].snapshot("orders"))
+    heir.state.resume(next(one for one in reversed(shop.told) if isinstance(one, Tick)))
+    heir.hour, heir.position, heir.event_ms = shop.hour, shop.position, shop.event_ms
+    heir.goes_on(1, sells=False)
+    assert heir.changes == [("silent", 500, 503.08)]
+    assert [one for one in heir.told if isinstance(one, Tick)] == []
+    assert heir.goes_on(1 / 12).changes[1:] == [("live", 504.08, 504.08)]
+
+
+def test_a_clock_that_takes_over_while_a_silence_is_caught_up_with_goes_by_the_events_too() -> None:
+    shop = Shop().goes_on(500).goes_on(3, sells=False).goes_on(1, events_behind_h=2)
+    heir = Shop()
+    heir.state.recall(shop.state._arrivals["orders"].snapshot("orders"))
+    heir.hour, heir.position = shop.hour, shop.position
+    assert heir.goes_on(1, events_behind_h=2).mark == 503
+
+
+def test_what_the_clock_wrote_itself_is_nothing_new_to_it() -> None:
+    shop = Shop().goes_on(500)
+    kept = shop.state._arrivals["orders"].snapshot("orders")
+    shop.goes_on(3, sells=False)
+    shop.state.recall(kept)
+    assert shop.goes_on(1, sells=False).changes[1:] == [("silent", 500, 500.33)]
+
+
+def test_a_feed_whose_ingest_is_dead_is_dead_and_silent_once_it_reports_again() -> None:
+    shop = Shop().goes_on(500).goes_on(1, sells=False)
+    shop.hour += 12
+    shop.state.broker_time(round(shop.hour * HOUR_MS))
+    shop.told += shop.state.decide()
+    shop.goes_on(1, sells=False)
+    assert [status for status, *_ in shop.changes[1:]] == ["silent", "dead", "silent"]
+
+
+def test_history_is_never_silent() -> None:
+    state = clock("event", ORDERS_ONLY)
+    state.heartbeat(beat("shop", event_ms=50), 1_000)
+    state.decide()
+    state.broker_time(10_000 * HOUR_MS)
+    assert state.learned() == []
+    assert state.statuses() == {"orders": "live"}
+
+
 # --- the time of the events
 
 
@@ -302,6 +428,10 @@ def test_the_lag_of_a_feed_is_its_distance_from_the_last_tick() -> None:
 
     assert state.lags_ms() == {"orders": 600, "logins": None}
     assert state.statuses() == {"orders": "live"}
+
+
+def confirmed(first_h: float, end_h: float) -> FeedConfirmed:
+    return FeedConfirmed(at_ms=0, source="orders", from_ms=round(first_h * HOUR_MS), until_ms=round(end_h * HOUR_MS))
 
 
 def rules(**lateness: str) -> RuleSet:
