@@ -14,7 +14,7 @@ WRITE: Final = ACLOperation.WRITE
 DESCRIBE: Final = ACLOperation.DESCRIBE
 NEEDED: Final[Mapping[Role, Mapping[Topic, Sequence[ACLOperation]]]] = {
     "ingest": {"events": (WRITE,), "progress": (READ, WRITE), "deadletters": (WRITE,)},
-    "clock": {"progress": (READ,), "control": (READ,), "events": (READ, WRITE)},
+    "clock": {"progress": (READ, WRITE), "control": (READ,), "events": (READ, WRITE)},
     "detect": {
         "events": (READ,),
         "state": (READ, WRITE),
