@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from streams import cli_alerts, cli_evaluate, cli_feed, cli_model, cli_rules
+from streams import cli_alerts, cli_evaluate, cli_feed, cli_mapping, cli_model, cli_rules
 
 if TYPE_CHECKING:
-    from streams.import_file import ImportSummary
     from streams.settings import Role, Settings
 
 FAILED: Final = 1
 UNUSABLE: Final = 2
 # By name, so that nothing is imported to look for errors that did not happen.
-_UNUSABLE: Final = frozenset({"SettingsError", "RulesFileError", "MappingError", "TableError", "SourcesError", "ReplayError"})
+_UNUSABLE: Final = frozenset(
+    {"SettingsError", "RulesFileError", "MappingError", "TableError", "TopicNotFound", "SourcesError", "ReplayError"}
+)
 _FAILED: Final = frozenset(
     {"TopicsError", "ImportRefused", "ExportRefused", "PublishRefused", "DemoError", "KafkaError", "ContractError"}
     | {"AlertNotFound", "ActionRefused", "FeedRefused", "RulesNotFound", "ModelNotFound", "PinRefused"}
@@ -33,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_rules.app, name="rules")
+app.add_typer(cli_mapping.app, name="mapping")
 app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_feed.app, name="feed")
 cli_alerts.add_commands(app)
@@ -119,18 +121,15 @@ def import_(
     mapping: Annotated[Path | None, typer.Option("--map", help="Mapping file; without it rows are events.")] = None,
     topic: Annotated[str | None, typer.Option(help="Source topic to write to, its full name.")] = None,
     out: Annotated[Path | None, typer.Option(help="File of JSON lines to write, in place of a topic.")] = None,
-    dry_run: Annotated[bool, typer.Option(help="Write nothing; show ten rows before and after.")] = False,
     as_json: Machine = False,
 ) -> None:
     """Map a CSV, Excel, Parquet, JSON lines or XES file to events, sorted by time, into a topic or a file."""
     from streams.import_file import import_file
 
-    if not dry_run and (topic is None) == (out is None):
-        raise typer.BadParameter("name a --topic or a file with --out (or try it with --dry-run)")
+    if (topic is None) == (out is None):
+        raise typer.BadParameter("name a --topic or a file with --out; `churnwatch mapping check` tries it without")
     settings = _settings() if topic is not None else None
-    summary = import_file(file, mapping, settings=settings, topic=topic, out=out, dry_run=dry_run, progress=sys.stderr.isatty())
-    if dry_run and not as_json:
-        _show_samples(summary)
+    summary = import_file(file, mapping, settings=settings, topic=topic, out=out, progress=sys.stderr.isatty())
     typer.echo(str(summary), err=as_json)
     if as_json:
         _print_json(
@@ -227,15 +226,6 @@ def _roles(names: list[str]) -> "tuple[Role, ...]":
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is no role: {', '.join(ROLES)}")
     return tuple(role for role in ROLES if role in names) or ROLES
-
-
-def _show_samples(summary: "ImportSummary") -> None:
-    for sample in summary.samples:
-        typer.echo(f"row     {json.dumps(sample.row, ensure_ascii=False, default=str)}")
-        for event in sample.events:
-            typer.echo(f"  event {event.decode()}")
-        if sample.refused:
-            typer.echo(f"  dead letter: {sample.refused}")
 
 
 def _print_json(plain: dict[str, Any]) -> None:

@@ -9,21 +9,17 @@ from typing import Any, Final
 
 import orjson
 
-from schemas.codec import Record, convert_record, decode_line, encode
+from schemas.codec import encode
 from schemas.decisions import DeadLetter
-from schemas.errors import ContractError
 from schemas.events import Event
 from streams.dead_letters import dead_letter_row
 from streams.import_progress import Advance, showing
 from streams.import_topic import NamedImport, send_events, send_letters
-from streams.mapping import RowMapping, TableForm, load_mapping
-from streams.routing import MAX_VALUE_BYTES
+from streams.mapped_rows import mapped_rows
+from streams.mapping import RowMapping, load_mapping
 from streams.settings import Settings
-from streams.tabular import Table, TableError, TableRow, open_table
 from streams.whole_file import replaced
 
-SAMPLE_ROWS: Final = 10
-_MESSAGE_CHARACTERS: Final = 500
 _READ_BYTES: Final = 1 << 20
 
 
@@ -34,16 +30,6 @@ class MappedEvent:
     at_ms: int
     customer_id: str
     value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A row before and after."""
-
-    row: dict[str, Any]
-    events: tuple[bytes, ...] = ()
-    refused: str = ""
-    """The reason, and what is wrong."""
 
 
 @dataclass
@@ -64,7 +50,6 @@ class ImportSummary:
     last_ms: int | None = None
     already_there: int = 0
     """Events that an earlier, interrupted import of the same file has written."""
-    samples: list[Shown] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [f"{self.name} ({self.reading}): {self.rows} rows, {self.events.total()} events"]
@@ -82,7 +67,6 @@ def import_file(
     settings: Settings | None = None,
     topic: str | None = None,
     out: Path | None = None,
-    dry_run: bool = False,
     progress: bool = False,
 ) -> ImportSummary:
     """Map a file, sort its events by time (those of the same time stay in the order of the file), and write them.
@@ -104,7 +88,6 @@ def import_file(
         settings: of the installation with the topic.
         topic: full name of the source topic.
         out: the file to write, in place of a topic.
-        dry_run: write nothing; the summary says what would be written, and shows the first ten rows before and after.
         progress: show a bar on standard error.
 
     Raises:
@@ -113,7 +96,7 @@ def import_file(
         OSError: a file cannot be read or written.
         KafkaError: the broker does not answer, or refuses.
     """
-    if not dry_run and (topic is None) == (out is None):
+    if (topic is None) == (out is None):
         raise ValueError("an import goes to a topic or to a file")
     if topic is not None and settings is None:
         raise ValueError("a topic needs the settings of its installation")
@@ -121,8 +104,6 @@ def import_file(
     summary = ImportSummary(path.name)
     with showing(progress) as advance:
         events, letters = _mapped(path, rules, summary, advance)
-        if dry_run:
-            return summary
         if out is not None:
             _write_files(out, events, letters, advance)
         elif topic is not None and settings is not None:
@@ -136,75 +117,27 @@ def _mapped(
 ) -> tuple[list[MappedEvent], list[DeadLetter]]:
     events: list[MappedEvent] = []
     letters: list[DeadLetter] = []
-    with open_table(path, TableForm(format="jsonl") if mapping is None else mapping.table) as table:
-        summary.reading = table.reading
-        _check_columns(path, table, mapping)
-        for row in table.rows:
-            found = _events_of(row, path.name, mapping)
+    with mapped_rows(path, mapping) as file:
+        summary.reading = file.reading
+        for _, found in file.rows:
             if isinstance(found, DeadLetter):
                 letters.append(found)
             else:
                 events += [MappedEvent(event.at_ms, event.customer_id, encode(event)) for event in found]
-            _count(summary, row, found)
+            _count(summary, found)
             advance(f"reading {path.name}", 1, None)
     events.sort(key=lambda event: event.at_ms)
     summary.first_ms, summary.last_ms = (events[0].at_ms, events[-1].at_ms) if events else (None, None)
     return events, letters
 
 
-def _check_columns(path: Path, table: Table, mapping: RowMapping | None) -> None:
-    if mapping is None or table.columns is None:
-        return
-    lacking = [column for column in mapping.columns if column not in table.columns]
-    if lacking:
-        raise TableError(
-            f"{path} ({table.reading}) does not have {', '.join(map(repr, lacking))}, which the mapping reads; "
-            f"it has {', '.join(map(repr, table.columns))}"
-        )
-
-
-def _events_of(row: TableRow, name: str, mapping: RowMapping | None) -> list[Event] | DeadLetter:
-    """All events of a row, or, if one of them is bad, a dead letter in place of all."""
-    try:
-        if row.fault is not None:
-            raise row.fault
-        position = f"{name}:{row.number}"
-        if mapping is None:
-            return [_checked(decode_line(row.raw))]
-        return [_checked(convert_record(event)) for event in mapping.events(row.values, position)]
-    except ContractError as error:
-        return DeadLetter(
-            value=row.raw,
-            reason=error.code,
-            message=error.message[:_MESSAGE_CHARACTERS],
-            stage="import",
-            topic=name,
-            partition=0,
-            offset=row.number,
-        )
-
-
-def _checked(event: Record) -> Event:
-    if not isinstance(event, Event):
-        raise ContractError("control_type", f"{event.type} is a control record: only the clock writes those")
-    size = len(encode(event))
-    if size > MAX_VALUE_BYTES:
-        raise ContractError("too_large", f"the event has {size} bytes: at most {MAX_VALUE_BYTES} are taken")
-    return event
-
-
-def _count(summary: ImportSummary, row: TableRow, found: list[Event] | DeadLetter) -> None:
+def _count(summary: ImportSummary, found: list[Event] | DeadLetter) -> None:
     summary.rows += 1
     if isinstance(found, DeadLetter):
         summary.dead_letters[found.reason] += 1
     else:
         summary.skipped += not found
         summary.events.update(event.type for event in found)
-    if len(summary.samples) < SAMPLE_ROWS:
-        if isinstance(found, DeadLetter):
-            summary.samples.append(Shown(row.values, refused=f"{found.reason}: {found.message}"))
-        else:
-            summary.samples.append(Shown(row.values, tuple(encode(event) for event in found)))
 
 
 def _write_files(out: Path, events: list[MappedEvent], letters: list[DeadLetter], advance: Advance) -> None:

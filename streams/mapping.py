@@ -60,6 +60,15 @@ class RowMapping:
         self._skip = skip
         self._makers = tuple(makers)
 
+    @property
+    def makes(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The types of events, each with the fields that it gets, in the order of the file."""
+        return [
+            (tag, tuple(setter.target.name.removesuffix("_ms") for setter in setters))
+            for maker in self._makers
+            for tag, setters in maker.setters.items()
+        ]
+
     def events(self, row: Row, position: str = "") -> list[dict[str, Any]]:
         """The events of a row as plain objects with `at_ms`; none for a row to be skipped.
 

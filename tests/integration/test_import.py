@@ -142,15 +142,6 @@ async def test_records_of_others_between_those_of_an_import_do_not_matter(shop: 
     ]
 
 
-async def test_a_dry_run_shows_ten_rows_and_writes_nothing(shop: Shop) -> None:
-    summary = import_file(shop.file, shop.mapping, dry_run=True)
-    assert len(summary.samples) == 10
-    assert summary.samples[0].row == {"nr": "1", "who": "c1", "t": "919", "amount": "1.5"}
-    assert json.loads(summary.samples[0].events[0])["at_ms"] == 919_000
-    assert summary.dead_letters == {"no_customer": COUNT // 11}
-    assert await shop.stored(shop.topic, 0) == []
-
-
 async def test_a_topic_that_does_not_exist_is_refused_by_name_and_not_made(shop: Shop) -> None:
     shop.topic = "nowhere"
     with pytest.raises(ImportRefused, match="nowhere does not exist: `churnwatch topics` creates it"):

@@ -11,6 +11,7 @@ import pytest
 from real_data import MAPPINGS, real_file
 
 from streams.import_file import import_file
+from streams.mapping_check import check_file
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_rows_that_were_broken_are_dead_letters_with_their_reason_and_bytes(line
         content[index] = line
     path = tmp_path / "lines.csv"
     path.write_bytes(b"".join(content))
-    whole = import_file(lines, MAPPINGS / "online_retail_lines.yaml", dry_run=True)
+    whole = check_file(MAPPINGS / "online_retail_lines.yaml", lines, sample=0)
     summary = import_file(path, MAPPINGS / "online_retail_lines.yaml", out=tmp_path / "events.jsonl")
 
     assert summary.dead_letters == whole.dead_letters + Counter(dict.fromkeys(broken, 1))
