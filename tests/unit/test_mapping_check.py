@@ -10,8 +10,14 @@ from streams import cli
 MAPPING = """\
 skip_when: {kind: test}
 events:
-  - {when: {kind: sale}, type: order.placed, id: nr, order_id: nr, customer_id: who, at: &at {column: t, format: epoch_s}, amount: {constant: 1}}
-  - {when: {kind: login}, type: login.succeeded, id: nr, customer_id: who, at: *at}
+  - when: {kind: sale}
+    type: order.placed
+    id: nr
+    order_id: nr
+    customer_id: who
+    at: {column: t, format: epoch_s}
+    amount: {constant: 1}
+  - {when: {kind: login}, type: login.succeeded, id: nr, customer_id: who, at: {column: t, format: epoch_s}}
 """
 ROWS = """\
 nr,kind,who,t
