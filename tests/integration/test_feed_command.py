@@ -7,18 +7,15 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaProducer
-from detect_log import Log, new_installation, until
+from detect_log import Log, new_installation
 from engine_run import absence, order, rule_set
+from feed_run import alerts, learned, now_ms, put, put_orders, until_states
 
-from schemas.codec import decode_decision, encode
 from schemas.control import RulesPublished
-from schemas.decisions import AlertRecord
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS
-from schemas.progress import ARRIVALS_KEY, Arrivals
 from streams.cli import main
 from streams.feed_command import FeedRefused, confirm, gap
-from streams.settings import Settings, variable
+from streams.settings import variable
 from streams.worker import running_roles
 
 pytestmark = pytest.mark.kafka
@@ -27,46 +24,15 @@ Unique = Callable[[str], str]
 RULES = RulesPublished(at_ms=0, version="1", revision=0, document=rule_set(absence(10)))
 
 
-def busy_until(minutes_ago: int) -> Arrivals:
-    """A thousand orders in each hour of the last three weeks, and none since so many minutes."""
-    now_ms = time.time_ns() // 1_000_000
-    hours = 3 * 168
-    return Arrivals(
-        feed="orders", first_hour=now_ms // HOUR_MS - hours, counts=[1_000] * hours, last_ms=now_ms - minutes_ago * MINUTE_MS
-    )
-
-
-async def put(settings: Settings, topic: str, key: str, value: bytes) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap) as producer:
-        await producer.send_and_wait(topic, value, key=key.encode())
-
-
 @pytest_asyncio.fixture
 async def log(bootstrap: str, unique: Unique) -> AsyncIterator[Log]:
     """A shop whose orders have not come for twenty minutes."""
-    settings = new_installation(bootstrap, unique("feed"), heartbeat_ms=200, tick_ms=200)
-    await put(settings, settings.topic("control"), "rules", encode(RULES))
-    await put(settings, settings.topic("progress"), ARRIVALS_KEY + "orders", encode(busy_until(20)))
-    async with running_roles(settings, ("ingest", "clock", "detect")):
-        made = Log(settings)
-        await until_states(made, "opened", feed="orders")
-        yield made
-
-
-async def alerts(log: Log, *, feed: str | None) -> list[AlertRecord]:
-    found = [decode_decision(value) for partition in (0, 1) for value in await log.alerts(partition)]
-    return [alert for alert in found if isinstance(alert, AlertRecord) and alert.feed == feed]
-
-
-async def states(log: Log, *, feed: str | None = None) -> list[str]:
-    return [alert.state for alert in await alerts(log, feed=feed)]
-
-
-async def until_states(log: Log, *wanted: str, feed: str | None = None) -> None:
-    async def there() -> bool:
-        return await states(log, feed=feed) == list(wanted)
-
-    await until(there)
+    log = Log(new_installation(bootstrap, unique("feed"), heartbeat_ms=200, tick_ms=200))
+    await put(log.settings, log.settings.topic("control"), [("rules", RULES)])
+    await learned(log.settings, last_ms=now_ms() - 20 * MINUTE_MS)
+    async with running_roles(log.settings, ("ingest", "clock", "detect")):
+        await until_states(log, "opened", feed="orders")
+        yield log
 
 
 async def test_a_silent_feed_is_one_alert_and_whoever_confirms_it_lets_time_go_on(log: Log) -> None:
@@ -81,21 +47,20 @@ async def test_a_silent_feed_is_one_alert_and_whoever_confirms_it_lets_time_go_o
 
 async def test_an_alert_that_rests_on_lost_events_is_taken_back(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     #  ann ordered 12 days ago, so she is silent since 2; what came from 11 days ago to yesterday is lost
-    now_ms = time.time_ns() // 1_000_000
-    await asyncio.to_thread(confirm, log.settings, "orders", from_ms=now_ms - HOUR_MS, until_ms=None, by="ann")
-    bought = msgspec.structs.replace(order(0), at_ms=now_ms - 12 * DAY_MS)
-    await put(log.settings, log.settings.source_prefix + "orders", "ann", encode(bought))
+    begun_ms = now_ms()
+    await asyncio.to_thread(confirm, log.settings, "orders", from_ms=begun_ms - HOUR_MS, until_ms=None, by="ann")
+    await put_orders(log.settings, [msgspec.structs.replace(order(0), at_ms=begun_ms - 12 * DAY_MS)])
     await until_states(log, "opened")
 
     for name, value in log.settings.model_dump(exclude_defaults=True).items():
         monkeypatch.setenv(variable(name), str(value))
-    span = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_ms / 1000 - days * 86_400)) for days in (11, 1)]
+    span = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun_ms / 1000 - days * 86_400)) for days in (11, 1)]
     monkeypatch.setattr("sys.argv", ["churnwatch", "feed", "gap", "orders", *span])
     with pytest.raises(SystemExit) as ended:
         await asyncio.to_thread(main)
     assert ended.value.code == 0
     await until_states(log, "opened", "retracted")
-    *_, retracted = await alerts(log, feed=None)
+    *_, retracted = await alerts(log)
     assert [clause.clause for clause in retracted.because] == ["feed_gap"]
 
 
