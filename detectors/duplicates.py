@@ -31,3 +31,8 @@ def is_duplicate(customer: Customer, event: Event, feed: str | None) -> bool:
     if len(customer.recent) > RECENT_EVENTS:
         del customer.recent[0]
     return False
+
+
+def forget_last(customer: Customer) -> None:
+    """Take the last event out of the customer's last ones: it was refused."""
+    customer.recent.pop()

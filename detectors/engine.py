@@ -13,7 +13,7 @@ from detectors.customer_update import update
 from detectors.customers import MAX_BUSY
 from detectors.decisions import Decisions
 from detectors.documents import Document, Documents
-from detectors.duplicates import is_duplicate, is_old_position
+from detectors.duplicates import forget_last, is_duplicate, is_old_position
 from detectors.erasure import hash_of
 from detectors.features import PRIOR_GAP_DAYS, glimpse, remember
 from detectors.feed_alerts import feed_alert
@@ -174,7 +174,7 @@ class PartitionEngine:
         counts[name] = counts.get(name, 0) + 1
         last = lasts.get(name)
         if last is None or at_ms >= last.at_ms:
-            lasts[name] = Occurrence(at_ms, name, event.id, event.src)
+            lasts[name] = Occurrence(at_ms, name, event.id, event.origin or event.src)
         if isinstance(event, CustomerUpdated):
             update(customer, event)
         elif isinstance(event, ContractEvent):
@@ -203,6 +203,8 @@ class PartitionEngine:
         try:
             self._in_force.act(customer, action, decisions)
         except ContractError as error:
+            # Redriven out of the dead letters it is no duplicate: it had no effect.
+            forget_last(self._state.customers.change(action.customer_id))
             self._dead_letter(offset, encode(action), error, decisions)
 
     def _erase(self, event: CustomerErased, decisions: Decisions) -> None:

@@ -10,7 +10,7 @@ from schemas.events import EVENT_TYPES, AnyEvent
 
 Kind = Literal["number", "text", "truth"]
 
-HIDDEN: Final = frozenset({"src"})
+HIDDEN: Final = frozenset({"src", "origin"})
 """Where an event came from is nothing that a rule looks at."""
 
 

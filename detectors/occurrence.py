@@ -18,8 +18,8 @@ class Occurrence(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @classmethod
     def of(cls, event: Event) -> Self:
-        """What is kept of an event."""
-        return cls(event.at_ms, event.type, event.id, event.src)
+        """What is kept of an event; of one that was redriven the first position: that is the record its source knows."""
+        return cls(event.at_ms, event.type, event.id, event.origin or event.src)
 
     def evidence(self) -> Evidence:
         """As an alert shows it."""

@@ -199,14 +199,27 @@ class ExampleRecord(Decision, frozen=True, kw_only=True, tag="example"):
 AnyDecision = AlertRecord | RiskRecord | LifecycleRecord | ExampleRecord | ErasureRecord
 
 
+LetterStage = Literal["import", "ingest", "detect", "deliver"]
+"""Who could not use a record."""
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A record that cannot be used; the value that is written is the original's bytes, the rest goes to headers."""
 
-    value: bytes
+    value: bytes | None
     reason: str
     """Stable code, e.g. `bad_json`."""
     message: str
-    stage: Literal["import", "ingest", "detect", "deliver"]
+    stage: LetterStage
     topic: str
+    """With `partition` and `offset` where the record stood first, also if it was redriven since."""
     partition: int
     offset: int
+    epoch: int = 0
+    """Of the topic, if it is a source."""
+    timestamp_ms: int = -1
+    """Of the record, if it is one of a source; below 0: it has none."""
+    headers: tuple[tuple[str, bytes], ...] = ()
+    """Of the record, if it is one of a source: a mapping may read them."""
+    redriven: int | None = None
+    """Offset in `churn.redrive` by which it came in this time; None: at its first position."""

@@ -51,6 +51,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     customer_id: Id
     at_ms: EventMs
     src: SourcePosition | None = None
+    origin: SourcePosition | None = None
+    """Where it stood first, if it was redriven out of the dead letters; `src` is then how it came in."""
     channel: str | None = None
 
     type: ClassVar[str] = ""

@@ -151,10 +151,11 @@ def _write_files(out: Path, events: list[MappedEvent], letters: list[DeadLetter]
 
 
 def _letter_line(letter: DeadLetter) -> dict[str, Any]:
+    raw = letter.value or b""
     try:
-        value = {"value": letter.value.decode()}
+        value = {"value": raw.decode()}
     except UnicodeDecodeError:
-        value = {"value_hex": letter.value.hex()}
+        value = {"value_hex": raw.hex()}
     return {"reason": letter.reason, "message": letter.message, "file": letter.topic, "row": letter.offset, **value}
 
 

@@ -21,9 +21,10 @@ from streams.heartbeats import Lane, Progress, Reading
 from streams.log_writer import LogWriter
 from streams.mapping import MappingError, load_mapping
 from streams.poison import PoisonWatch
+from streams.redrive import route_redriven
 from streams.routing import Terms, Translate, route
 from streams.settings import Settings
-from streams.sources import Source, SourcesError, load_sources
+from streams.sources import REDRIVE_FEED, Source, SourcesError, load_sources
 from streams.topic_tail import heartbeat_in, read_to_end, reader
 from streams.transactions import Place, Row
 from streams.transport import Chunk, ChunkConsumer, consumer_of
@@ -139,6 +140,8 @@ class Ingest:
             self._rules_lead = True
         routed = [self._route(chunk) for chunk in chunks]
         for chunk, part in zip(chunks, routed, strict=True):
+            if self._terms[chunk.tp.topic].source.feed == REDRIVE_FEED:
+                continue  # what people redrove too early must not stop the sources
             self._poison.saw(chunk.tp.topic, len(chunk.records), part.reasons.total())
         rows: dict[Place, list[Row]] = {}
         for part in routed:
@@ -152,9 +155,10 @@ class Ingest:
 
     def _route(self, chunk: Chunk) -> _Routed:
         terms, routed = self._terms[chunk.tp.topic], _Routed()
+        again = terms.source.feed == REDRIVE_FEED
         log_topic, dead_letters = self._settings.topic("events"), Place(self._settings.topic("deadletters"), 0)
         for record in chunk.records:
-            found = route(record, terms)
+            found = route_redriven(record, self._terms) if again else route(record, terms)
             if isinstance(found, DeadLetter):
                 routed.add(dead_letters, dead_letter_row(found))
                 routed.reasons[found.reason] += 1

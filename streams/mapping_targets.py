@@ -5,6 +5,7 @@ from typing import Final, cast, get_args
 
 import msgspec
 
+from detectors.event_fields import HIDDEN
 from schemas.events import AnyEvent
 from streams.mapping_values import Kind
 
@@ -23,7 +24,9 @@ def targets_of(struct: type[msgspec.Struct]) -> dict[str, Target]:
     """The fields of an event type by their names in a mapping, where `at` stands for `at_ms`."""
     info = cast("msgspec.inspect.StructType", msgspec.inspect.type_info(struct))
     return {
-        found.name.removesuffix("_ms"): Target(found.encode_name, *_kind(found)) for found in info.fields if found.name != "src"
+        found.name.removesuffix("_ms"): Target(found.encode_name, *_kind(found))
+        for found in info.fields
+        if found.name not in HIDDEN
     }
 
 

@@ -74,20 +74,35 @@ class Forward:
     """Events that were a little ahead and got the time of their record."""
 
 
-def route(record: SourceRecord, terms: Terms) -> Forward | DeadLetter:
-    """All events of a record, or, if one of them is bad, a dead letter in place of all: mended, it can be sent again whole."""
+def route(record: SourceRecord, terms: Terms, came_by: SourcePosition | None = None) -> Forward | DeadLetter:
+    """All events of a record, or, if one of them is bad, a dead letter in place of all: mended, it can be sent again whole.
+
+    Args:
+        record: of a source, as it stood at its first position.
+        terms: of its topic.
+        came_by: its position in `churn.redrive`, if it was redriven.
+    """
     try:
-        return _forward(record, terms)
+        return _forward(record, terms, came_by)
     except ContractError as error:
-        return DeadLetter(
-            value=record.value or b"",
-            reason=error.code,
-            message=error.message[:_MESSAGE_CHARACTERS],
-            stage="ingest",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-        )
+        return refused(record, error, epoch=terms.source.epoch, came_by=came_by)
+
+
+def refused(record: SourceRecord, error: ContractError, *, epoch: int = 0, came_by: SourcePosition | None = None) -> DeadLetter:
+    """The dead letter of a record."""
+    return DeadLetter(
+        value=record.value,
+        reason=error.code,
+        message=error.message[:_MESSAGE_CHARACTERS],
+        stage="ingest",
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        epoch=epoch,
+        timestamp_ms=record.timestamp,
+        headers=tuple(record.headers),
+        redriven=None if came_by is None else came_by.offset,
+    )
 
 
 @lru_cache(_REMEMBERED_KEYS)
@@ -96,12 +111,12 @@ def log_partition(key: bytes, partitions: int) -> int:
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
-def _forward(record: SourceRecord, terms: Terms) -> Forward:
+def _forward(record: SourceRecord, terms: Terms, came_by: SourcePosition | None) -> Forward:
     if record.value is None:
         return Forward(max_event_ms=_watermark_ms(record.headers))
     if len(record.value) > MAX_VALUE_BYTES:
         raise ContractError("too_large", f"the record has {len(record.value)} bytes: at most {MAX_VALUE_BYTES} are taken")
-    events = [_checked(event) for event in _events(record, record.value, terms.translate)]
+    events = [checked(event) for event in _events(record, record.value, terms.translate)]
     written: list[LogRecord] = []
     max_event_ms: int | None = None
     clamped = 0
@@ -109,8 +124,11 @@ def _forward(record: SourceRecord, terms: Terms) -> Forward:
         at_ms = _not_ahead(event.at_ms, record.timestamp, terms.max_ahead_ms)
         clamped += at_ms < event.at_ms
         max_event_ms = at_ms if max_event_ms is None else max(at_ms, max_event_ms)
-        src = SourcePosition(record.topic, terms.source.epoch, record.partition, record.offset, index)
-        written.append(_log_record(msgspec.structs.replace(event, at_ms=at_ms, src=src), terms.partitions))
+        src, origin = SourcePosition(record.topic, terms.source.epoch, record.partition, record.offset, index), None
+        if came_by is not None:
+            src, origin = msgspec.structs.replace(came_by, index=index), src
+        placed = msgspec.structs.replace(event, at_ms=at_ms, src=src, origin=origin)
+        written.append(log_record(placed, terms.partitions))
     return Forward(tuple(written), max_event_ms, clamped)
 
 
@@ -127,7 +145,12 @@ def _events(record: SourceRecord, value: bytes, translate: Translate | None) -> 
     return [convert_record(event) for event in translate(row, position)]
 
 
-def _checked(record: Record) -> Event:
+def checked(record: Record) -> Event:
+    """The record, if a source may bring it.
+
+    Raises:
+        ContractError: it is one of the clock's.
+    """
     if not isinstance(record, Event):
         raise ContractError("control_type", f"{record.type} is a control record: only the clock writes those")
     return record
@@ -144,7 +167,12 @@ def _not_ahead(at_ms: int, timestamp_ms: int, max_ahead_ms: int | None) -> int:
     return timestamp_ms
 
 
-def _log_record(event: Event, partitions: int) -> LogRecord:
+def log_record(event: Event, partitions: int) -> LogRecord:
+    """The record of the log for an event.
+
+    Raises:
+        ContractError: it is too large.
+    """
     value = encode(event)
     if len(value) > MAX_VALUE_BYTES:
         raise ContractError("too_large", f"the event has {len(value)} bytes: at most {MAX_VALUE_BYTES} are taken")

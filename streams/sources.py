@@ -15,6 +15,10 @@ from streams.topics import DEFAULT_SOURCES
 ACTIONS_FEED: Final = "actions"
 """Acks, snoozes, verdicts and erasures: what people do may come at any time, and nobody waits for it, so it has no clock."""
 
+REDRIVE_FEED: Final = "redrive"
+"""What comes again out of the dead letters was missing from another feed's clock already, and moves no clock itself."""
+
+_WITHOUT_CLOCK: Final = frozenset({ACTIONS_FEED, REDRIVE_FEED})
 _WANTED: Final = "an entry is {topic: NAME, feed: NAME} and, if its records are not events yet, mapping: FILE"
 _KEYS: Final = frozenset({"topic", "feed", "mapping", "epoch"})
 
@@ -38,17 +42,22 @@ class Source:
 def load_sources(settings: Settings) -> tuple[Source, ...]:
     """The sources of an installation: those of the file that the settings name, else the default ones.
 
-    The topic of actions is always among them.
+    The topics of actions and of redriven records are always among them.
 
     Raises:
         SourcesError: the file cannot be read or has faults.
     """
-    actions = Source(settings.topic("actions"), ACTIONS_FEED)
+    actions, redrive = Source(settings.topic("actions"), ACTIONS_FEED), Source(settings.topic("redrive"), REDRIVE_FEED)
     if settings.sources is None:
         named = tuple(Source(settings.source_prefix + name, name) for name in DEFAULT_SOURCES)
     else:
         named = read_sources(settings.sources)
-    return named if any(source.topic == actions.topic for source in named) else (*named, actions)
+    taken = {source.topic for source in named}
+    if redrive.topic in taken:
+        raise SourcesError(
+            f"{settings.sources}: leave {redrive.topic} out: it is read anyway, each record as its first topic is"
+        )
+    return (*named, redrive) if actions.topic in taken else (*named, actions, redrive)
 
 
 def read_sources(path: Path) -> tuple[Source, ...]:
@@ -85,7 +94,7 @@ def topics_by_feed(sources: tuple[Source, ...]) -> dict[str, tuple[str, ...]]:
     """
     topics: dict[str, tuple[str, ...]] = {}
     for source in sources:
-        if source.feed == ACTIONS_FEED:
+        if source.feed in _WITHOUT_CLOCK:
             continue
         topics[source.feed] = (*topics.get(source.feed, ()), source.topic)
     return topics
@@ -105,6 +114,8 @@ def _entry_faults(entry: object, folder: Path, taken: set[str]) -> list[str]:
         for name in ("topic", "feed")
         if not isinstance(entry.get(name), str) or not entry[name]
     ]
+    if entry.get("feed") == REDRIVE_FEED:
+        faults.append(f"`feed` is {REDRIVE_FEED!r}, which is the feed of redriven records: choose another name")
     if entry.get("topic") in taken:
         faults.append(f"the topic {entry['topic']} stands in the file twice: a record has one reading")
     mapping = entry.get("mapping")

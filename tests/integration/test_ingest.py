@@ -126,6 +126,7 @@ async def test_bad_records_become_dead_letters_with_their_bytes_and_place_and_th
         headers = {name: text.decode() for name, text in letter.headers}
         assert letter.value == value
         assert headers.pop("message")
+        assert int(headers.pop("timestamp")) > 0
         assert headers == {
             "reason": reason,
             "stage": "ingest",
@@ -208,7 +209,7 @@ async def test_heartbeats_say_how_far_every_partition_of_every_source_is(bootstr
 async def all_reported(settings: Settings) -> bool:
     found = await beats(settings)
     sent = {("orders", 1): 2, ("logins", 0): 1}
-    return len(found) == 7 and all(found[lane].position == count for lane, count in sent.items())
+    return len(found) == 8 and all(found[lane].position == count for lane, count in sent.items())
 
 
 async def test_a_restarted_ingest_still_knows_the_time_of_the_last_event(bootstrap: str, unique: Unique) -> None:

@@ -156,7 +156,7 @@ def test_a_watermark_that_is_no_time_is_refused(text: bytes) -> None:
     found = route(Arrived(None, headers=[(WATERMARK_HEADER, text)]), terms())
 
     assert isinstance(found, DeadLetter)
-    assert (found.reason, found.value) == ("bad_watermark", b"")
+    assert (found.reason, found.value) == ("bad_watermark", None)
 
 
 def test_a_record_without_a_value_is_refused() -> None:

@@ -14,7 +14,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_without_a_file_there_are_three_sources_and_the_actions() -> None:
+def test_without_a_file_there_are_three_sources_the_actions_and_what_is_redriven() -> None:
     sources = load_sources(load_settings(prefix="t.", source_prefix="shop."))
 
     assert sources == (
@@ -22,6 +22,7 @@ def test_without_a_file_there_are_three_sources_and_the_actions() -> None:
         Source("shop.logins", "logins"),
         Source("shop.tickets", "tickets"),
         Source("t.actions", "actions"),
+        Source("t.redrive", "redrive"),
     )
 
 
@@ -37,13 +38,22 @@ def test_a_file_names_topics_feeds_and_mappings_and_the_actions_are_added(tmp_pa
         Source("shop", "orders", tmp_path / "shop.yaml"),
         Source("web", "logins", None, 2),
         Source("t.actions", "actions"),
+        Source("t.redrive", "redrive"),
     )
 
 
 def test_a_file_may_say_itself_which_feed_the_actions_belong_to(tmp_path: Path) -> None:
     path = written(tmp_path, "sources: [{topic: t.actions, feed: desk}]")
 
-    assert load_sources(load_settings(prefix="t.", sources=path)) == (Source("t.actions", "desk"),)
+    assert load_sources(load_settings(prefix="t.", sources=path))[0] == Source("t.actions", "desk")
+
+
+def test_what_is_redriven_belongs_to_no_feed_that_a_file_could_name(tmp_path: Path) -> None:
+    with pytest.raises(SourcesError, match=r"leave t\.redrive out"):
+        load_sources(load_settings(prefix="t.", sources=written(tmp_path, "sources: [{topic: t.redrive, feed: orders}]")))
+    with pytest.raises(SourcesError, match="`feed` is 'redrive', which is the feed of redriven records"):
+        read_sources(written(tmp_path, "sources: [{topic: shop, feed: redrive}]"))
+    assert topics_by_feed((Source("t.redrive", "redrive"), Source("shop", "orders"))) == {"orders": ("shop",)}
 
 
 def test_every_fault_of_a_file_is_told_with_its_line(tmp_path: Path) -> None:
