@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from engine_run import DAY_MS, EngineRun, absence, order, rule_set, tick
+from engine_run import EngineRun, absence, order, rule_set, tick
 
 from schemas.codec import decode_record, encode
 from schemas.decisions import DeadLetter
 from schemas.errors import ContractError
 from schemas.events import AlertAcked, Event, SourcePosition
+from schemas.instants import DAY_MS
 from streams.dead_letters import MAX_HEADER_BYTES, MAX_VALUE_BYTES, dead_letter_row, letter_in, stored_letter
 from streams.redrive import redrive_row, route_redriven
 from streams.routing import Forward, Terms, route
