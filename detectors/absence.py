@@ -72,10 +72,10 @@ class AbsenceKind:
             customer.silences[self.state_key] = silence
 
     def regret(self, customer: Customer, at_ms: int, because: Because) -> list[Transition]:
-        """A gap became known: take back a silence that is not over its time any more; it may be once more."""
+        """A gap became known: take back a silence that is not over its time now; it may be later."""
         silence = customer.silences.get(self.state_key)
         told = silence.told if silence is not None else None
-        if told is None or told.closed or self._due_for(customer)(told.start_ms) <= told.due_ms:
+        if told is None or told.closed or self._due_for(customer)(told.start_ms) <= max(told.due_ms, at_ms):
             return []
         told.closed = told.retracted = True
         return [

@@ -61,13 +61,13 @@ class RhythmKind:
             customer.rhythms[self.state_key] = Rhythm(pending=[Beat(last)], from_ms=last.at_ms)
 
     def regret(self, customer: Customer, at_ms: int, because: Because) -> list[Transition]:
-        """A gap became known: take back a silence that is not too long any more; it may be once more."""
+        """A gap became known: take back a silence that is not too long now; it may be later."""
         rhythm = customer.rhythms.get(self.state_key)
         lull = rhythm.lull if rhythm is not None else None
         if rhythm is None or lull is None or lull.closed:
             return []
         due_ms = self._due_ms(rhythm.course)
-        if due_ms is not None and due_ms <= lull.due_ms:
+        if due_ms is not None and due_ms <= max(lull.due_ms, at_ms):
             return []
         lull.closed = lull.retracted = True
         return [

@@ -58,7 +58,7 @@ class SlaKind:
             self._look(customer, ticket_id, ticket, now_ms=None)
 
     def regret(self, customer: Customer, at_ms: int, because: Because) -> list[Transition]:
-        """A gap became known: take back a breach that is none any more; it may be one later."""
+        """A gap became known: take back a breach that is none now; it may be one later."""
         found = []
         for ticket_id, ticket in customer.tickets.items():
             told = ticket.told.get(self.state_key)
@@ -67,7 +67,7 @@ class SlaKind:
             clock = SlaClock(self._spec, told.carried).run(ticket.moments, customer.tiers)
             episode = clock.episodes[_index_of(clock.episodes, told)]
             breach = episode.breach or next((one for one in clock.ahead() if one.fraction == 1.0), None)
-            if breach is not None and breach.at_ms <= told.due_ms:
+            if breach is not None and breach.at_ms <= max(told.due_ms, at_ms):
                 continue
             told.opened = False
             found.append(

@@ -7,8 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.codec import Record, encode
+from schemas.control import FeedConfirmed, FeedGap
 from schemas.decisions import AlertRecord
 from schemas.events import AnyEvent
+from schemas.instants import DAY_MS
 from schemas.rule_kinds import (
     AbsenceRule,
     AllRule,
@@ -35,7 +37,17 @@ EVENTS = st.one_of(
     st.builds(complaint, DAYS, CUSTOMERS, st.sampled_from(["t", None])),
     st.builds(tier, DAYS, st.sampled_from(["vip", "basic"]), CUSTOMERS),
 )
-RECORDS = st.lists(st.one_of(EVENTS, st.builds(tick, DAYS)), max_size=25)
+GAPS = st.builds(
+    lambda told, source, first, length: FeedGap(
+        at_ms=told * DAY_MS, source=source, from_ms=first * DAY_MS, until_ms=(first + length) * DAY_MS
+    ),
+    DAYS,
+    st.sampled_from(["orders", "tickets"]),
+    DAYS,
+    st.integers(1, 9),
+)
+CONFIRMED = GAPS.map(lambda gap: FeedConfirmed(at_ms=gap.at_ms, source=gap.source, from_ms=gap.from_ms, until_ms=gap.until_ms))
+RECORDS = st.lists(st.one_of(EVENTS, st.builds(tick, DAYS), st.one_of(GAPS, CONFIRMED)), max_size=25)
 RULES = rule_set(
     absence(9, for_by_tier={"vip": "P5D"}),
     absence(id="cycle", for_="P12D", min_count=2),
@@ -158,6 +170,44 @@ def test_silences_equal_their_definition(days: list[int], length: int, until: in
                 expected.append(f"resolved@{following}")
     told = told_by(rule_set(absence(length)), [*(order(day) for day in days if day <= until), tick(until)])
     assert sorted(told) == sorted(expected)
+
+
+@given(
+    st.lists(st.integers(0, 60), min_size=1, max_size=10),
+    st.integers(1, 15),
+    st.lists(st.tuples(st.integers(0, 70), st.integers(1, 9)), max_size=3),
+)
+def test_silences_with_gaps_equal_their_definition(days: list[int], length: int, gaps: list[tuple[int, int]]) -> None:
+    #  so many days without an order, not counting those of which nobody knows
+    lost = {day for first, count in gaps for day in range(first, first + count)}
+    instants, expected = sorted(set(days)), []
+    for start, following in zip(instants, [*instants[1:], None], strict=False):
+        seen = [day for day in range(start, 200) if day not in lost]
+        due = seen[length - 1] + 1
+        if following is None or following >= due:
+            expected.append(f"opened@{due}")
+            expected += [f"resolved@{following}"] if following is not None else []
+    told_of_gaps = [
+        FeedGap(at_ms=0, source="orders", from_ms=first * DAY_MS, until_ms=(first + count) * DAY_MS) for first, count in gaps
+    ]
+    assert sorted(told_by(rule_set(absence(length)), [*told_of_gaps, *map(order, days), tick(200)])) == sorted(expected)
+
+
+@given(RECORDS, st.integers(0, 25), GAPS)
+def test_a_gap_that_is_taken_back_at_once_changes_nothing_that_is_to_come(
+    records: Sequence[Record], place: int, gap: FeedGap
+) -> None:
+    #  what was open is taken back, and told again: in the end everybody knows the same
+    before = [record for record in records[:place] if not isinstance(record, FeedGap | FeedConfirmed)]
+    back = FeedConfirmed(at_ms=gap.at_ms, source=gap.source, from_ms=gap.from_ms, until_ms=gap.until_ms)
+    plain = EngineRun(rule_set(absence(9))).feed(*before, tick(99))
+    corrected = EngineRun(rule_set(absence(9))).feed(*before, gap, back, tick(99))
+    assert open_alerts(corrected) == open_alerts(plain)
+
+
+def open_alerts(run: EngineRun) -> set[str]:
+    last = {alert.alert_id: alert.state for alert in run.alerts}
+    return {alert_id for alert_id, state in last.items() if state == "opened"}
 
 
 @given(st.lists(st.integers(0, 60), max_size=12), st.integers(2, 4), st.integers(1, 12), st.lists(DAYS, max_size=6))

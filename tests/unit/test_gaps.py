@@ -87,6 +87,10 @@ def test_an_alert_from_before_the_gap_stands() -> None:
     assert run.told == ["opened@10"]
 
 
+def test_an_alert_that_is_true_in_spite_of_the_gap_stands() -> None:
+    assert EngineRun(SILENT).feed(order(0), tick(12), gap(12, 3, 4), tick(20)).told == ["opened@10"]
+
+
 def test_an_order_after_the_alert_was_taken_back_is_an_order() -> None:
     run = EngineRun(SILENT).feed(order(0), tick(12), gap(12.5, 8, 12), order(13), tick(22.9))
     assert run.told == ["opened@10", "retracted@12"]
