@@ -211,8 +211,8 @@ def pace(moments: Sequence[Moment]) -> Pace:
     )
 
 
-def caught_up(workers: Sequence[Worker], records: int) -> Pace:
-    """Wait until so many records of the log are committed.
+def caught_up(workers: Sequence[Worker], records: int, metric: str = DETECTED) -> Pace:
+    """Wait until a metric has counted so many records; by default those of the log that are committed.
 
     Raises:
         WorkerFailed: one of the workers ended, or none came on for long.
@@ -226,7 +226,7 @@ def caught_up(workers: Sequence[Worker], records: int) -> Pace:
         moments.append(
             Moment(
                 time.monotonic(),
-                sum(one.total(DETECTED) for one in workers),
+                sum(one.total(metric) for one in workers),
                 sum(cpu_s(one.pid) for one in workers),
                 sum(cpu_s(pid) for pid in kafka),
             )
