@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
-from detectors.features import NAMES, FeatureState, features_at, remember
+from detectors.features import NAMES, FeatureState, copied, features_at, remember
 from detectors.scoring import Scorer
 from schemas.decisions import ClearsIf
 from schemas.events import AnyEvent, LoginSucceeded, OrderPlaced, UsageRecorded
@@ -18,7 +16,6 @@ _AFTER_MS: Final = 1
 """Features are of what was strictly before an instant."""
 _MEAN_VALUE: Final = NAMES.index("order_value_mean")
 _ID: Final = "what-if"
-_DECODER: Final = msgspec.msgpack.Decoder(FeatureState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class WhatIf:
 
     def probability_after(self, events: Sequence[AnyEvent]) -> float:
         """What the model would say right after some events."""
-        copy = _DECODER.decode(msgspec.msgpack.encode(self.state))
+        copy = copied(self.state)
         for event in events:
             remember(copy, event)
         return self.scorer.probability(features_at(copy, self.at_ms + _AFTER_MS, self.prior_gap_days))

@@ -4,6 +4,7 @@ from typing import Final, Self
 
 from river.drift import ADWIN
 
+from detectors.block_mean import BlockMean
 from schemas.model_quality import DriftState
 
 BLOCK: Final = 20
@@ -19,8 +20,7 @@ class Drift:
     """An alarm for some time after the log loss rose; a fall is good news and no alarm."""
 
     def __init__(self) -> None:
-        self._sum = 0.0
-        self._count = 0
+        self._block = BlockMean(BLOCK)
         self._alarm_left = 0
         self._begin([])
 
@@ -29,12 +29,13 @@ class Drift:
         """Go on from what was kept."""
         found = cls()
         found._begin(list(state.means))
-        found._sum, found._count, found._alarm_left = state.sum, state.count, state.alarm_left
+        found._block, found._alarm_left = BlockMean.restored(BLOCK, state.sum, state.count), state.alarm_left
         return found
 
     def state(self) -> DriftState:
         """To go on from."""
-        return DriftState(sum=self._sum, count=self._count, means=list(self._means), alarm_left=self._alarm_left)
+        block = self._block
+        return DriftState(sum=block.sum, count=block.count, means=list(self._means), alarm_left=self._alarm_left)
 
     @property
     def has_risen(self) -> bool:
@@ -43,11 +44,9 @@ class Drift:
 
     def take(self, loss: float) -> None:
         """Take in the log loss of an example."""
-        self._sum += loss
-        self._count += 1
-        if self._count < BLOCK:
+        mean = self._block.take(loss)
+        if mean is None:
             return
-        mean, self._sum, self._count = self._sum / self._count, 0.0, 0
         before = self._adwin.estimation
         self._means.append(mean)
         self._adwin.update(mean)

@@ -71,7 +71,13 @@ def features_at(state: FeatureState, at_ms: int, prior_gap_days: float = PRIOR_G
 
 def glimpse(state: FeatureState, at_ms: int, prior_gap_days: float = PRIOR_GAP_DAYS) -> tuple[float, ...]:
     """The same as `features_at`, and the state stays as it is."""
-    return features_at(_DECODER.decode(_ENCODER.encode(state)), at_ms, prior_gap_days)
+    return features_at(copied(state), at_ms, prior_gap_days)
+
+
+def copied(state: FeatureState) -> FeatureState:
+    """A state that may be changed without the first one."""
+    found: FeatureState = _DECODER.decode(_ENCODER.encode(state))
+    return found
 
 
 def seen_at(state: FeatureState, at_ms: int) -> Callable[[], Mapping[str, float]]:

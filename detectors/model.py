@@ -15,7 +15,7 @@ from detectors.monitor import MIN_EXAMPLES, MIN_RARER, Monitor
 from detectors.recipe import BUFFERED, CLIP, RECIPES
 from detectors.regression import LIBRARY, Regression
 from detectors.scaler import Scaler
-from detectors.scoring import signed_logs
+from detectors.standardising import signed_logs
 from schemas.decisions import ExampleRecord
 from schemas.errors import ContractError
 from schemas.models import FORMAT, BufferedExample, ModelDocument, TrainingState

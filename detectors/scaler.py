@@ -9,7 +9,7 @@ from math import sqrt
 from operator import add, mul, sub
 from typing import Final, Self
 
-from detectors.scoring import clipped
+from detectors.standardising import standardised
 
 _SETTLED: Final = 1_000
 """Examples after which deviations hardly move."""
@@ -57,10 +57,7 @@ class Scaler:
 
     def z(self, values: Sequence[float]) -> list[float]:
         """Standardised and cut off; a feature that never varied is 0."""
-        found = list(map(mul, self._inverse, map(sub, values, self.mean)))
-        if max(found) > self._clip or min(found) < -self._clip:
-            return clipped(found, self._clip)
-        return found
+        return standardised(values, self.mean, self._inverse, self._clip)
 
     def _refresh(self, scale: list[float]) -> None:
         self.scale = scale

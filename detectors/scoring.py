@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import itemgetter, mul, sub
+from operator import itemgetter, mul
 from typing import Final, Self
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from detectors.bands import BandLimits
 from detectors.features import FEATURES, NAMES, by_name
 from detectors.risk_state import Basis, RiskState
+from detectors.standardising import signed_logs, standardised
 from detectors.state import Customer
 from schemas.decisions import Band, RiskReason, RiskRecord
 from schemas.errors import ContractError
@@ -108,15 +109,7 @@ class Scorer:
         """To the log odds, of the features that have a weight."""
         heard = self._heard(values)
         seen = signed_logs(heard) if self._log else heard
-        z = list(map(mul, self._inverse, map(sub, seen, self._means)))
-        if z and (max(z) > self._clip or min(z) < -self._clip):
-            z = clipped(z, self._clip)
-        return map(mul, self._weights, z)
-
-
-def clipped(z: Sequence[float], most: float) -> list[float]:
-    """Cut off at +- `most`."""
-    return [most if number > most else max(number, -most) for number in z]
+        return map(mul, self._weights, standardised(seen, self._means, self._inverse, self._clip))
 
 
 def _picker(places: Sequence[int]) -> Callable[[Sequence[float]], Sequence[float]]:
@@ -124,13 +117,6 @@ def _picker(places: Sequence[int]) -> Callable[[Sequence[float]], Sequence[float
     if len(places) > 1:
         return itemgetter(*places)
     return lambda values: [values[place] for place in places]
-
-
-def signed_logs(values: Sequence[float]) -> list[float]:
-    """Brings counts and amounts of any size near each other: sign(x) log(1 + |x|)."""
-    if min(values, default=0.0) >= 0.0:  # nearly always, and less than half the time
-        return list(map(math.log1p, values))
-    return [math.log1p(value) if value >= 0 else -math.log1p(-value) for value in values]
 
 
 def sigmoid(log_odds: float) -> float:

@@ -6,12 +6,13 @@ from typing import Final
 
 import numpy as np
 
+from detectors.baselines import RecencyHistogram
 from detectors.engine import PartitionEngine
 from schemas.decisions import ExampleRecord
 from schemas.instants import DAY_MS
 from schemas.model_quality import BASE_RATE, RECENCY, SILENCE
 from streams.evaluate_activity import NEVER, Activity, Flags, Ints
-from streams.evaluate_baselines import BatchModel, RecencyHistogram, batch_model
+from streams.evaluate_batch import BatchModel, batch_model
 from streams.evaluate_measures import Floats
 from streams.evaluate_walk import Walk
 
@@ -59,7 +60,8 @@ class Framer:
         codes = np.array([self.activity.codes[example.customer_id] for example in examples], np.int64)
         at_ms = np.array([example.at_ms for example in examples], np.int64)
         churned = np.array([example.churned for example in examples], np.bool_)
-        self.histogram.learn(self._silence_days(codes, at_ms), churned)
+        for days, gone in zip(self._silence_days(codes, at_ms).tolist(), churned.tolist(), strict=True):
+            self.histogram.take(days, churned=gone)
         if self.batch is not None:
             self.batch.learn([example.features for example in examples], churned)
 
@@ -73,7 +75,7 @@ class Framer:
         scores = {
             MODEL: self._of_model(walk, features),
             BASE_RATE: np.full(len(codes), self.histogram.base_rate),
-            RECENCY: self.histogram.probabilities(silence_days),
+            RECENCY: np.array([self.histogram.probability(days) for days in silence_days.tolist()], np.float64),
             SILENCE: silence_days,
         }
         if self.batch is not None:

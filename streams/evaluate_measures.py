@@ -5,11 +5,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.measures import LEAST_PROBABILITY
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-LEAST: Final = 1e-15
-"""Probabilities are held this far from 0 and 1, so that one sure error does not drown the rest."""
 BINS: Final = 10
 """Of the calibration: of equal width."""
 
@@ -26,7 +26,7 @@ def auc(scores: Floats, churned: Flags) -> float:
 def losses(probabilities: Floats, churned: Flags) -> Floats:
     """Log loss of each."""
     said = np.where(churned, probabilities, 1.0 - probabilities)
-    found: Floats = -np.log(np.clip(said, LEAST, 1.0))
+    found: Floats = -np.log(np.clip(said, LEAST_PROBABILITY, 1.0))
     return found
 
 

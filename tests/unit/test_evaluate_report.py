@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 from engine_run import absence, order, rule_set
 
+from detectors.baselines import RecencyHistogram
 from schemas.codec import encode
 from schemas.instants import DAY_MS
 from schemas.rules import Churn
 from streams import cli
 from streams.evaluate import Evaluation, Options, evaluate
 from streams.evaluate_alerts import sweep
-from streams.evaluate_baselines import RecencyHistogram, batch_model
+from streams.evaluate_batch import batch_model
 from streams.evaluate_frames import MODEL, Frame
 from streams.evaluate_html import page
 from streams.evaluate_summary import as_plain, in_words
@@ -85,10 +86,11 @@ def test_a_limit_counts_who_crosses_it_from_one_cut_off_to_the_next() -> None:
 
 def test_a_bin_without_examples_says_what_the_one_before_it_says() -> None:
     histogram = RecencyHistogram()
-    assert histogram.probabilities(np.array([3.0])).tolist() == [0.5]
-    histogram.learn(np.full(1_000, 0.5), np.arange(1_000) < 100)
-    histogram.learn(np.full(1_000, 100.0), np.arange(1_000) < 900)
-    low, high, beyond = histogram.probabilities(np.array([0.5, 100.0, 400.0])).tolist()
+    assert histogram.probability(3.0) == 0.5
+    for n in range(1_000):
+        histogram.take(0.5, churned=n < 100)
+        histogram.take(100.0, churned=n < 900)
+    low, high, beyond = map(histogram.probability, (0.5, 100.0, 400.0))
     assert low == pytest.approx(0.1, abs=0.01)
     assert high == pytest.approx(0.9, abs=0.01)
     assert beyond == high

@@ -1,7 +1,6 @@
-"""What the model is compared with: the base rate, a histogram of recency, days of silence, and a batch model.
+"""The batch model that the model is compared with: a logistic regression of scikit-learn, if that is installed.
 
-The first three take in what matures as the model does. The batch model is fitted anew at each cut-off to all that has
-matured by then, with the same features: a logistic regression of scikit-learn, if that is installed.
+It is fitted anew at each cut-off to all that has matured by then, with the same features.
 """
 
 import importlib
@@ -11,36 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.baselines import PRIOR_EXAMPLES, SILENCE_DAYS
 from streams.evaluate_measures import Flags, Floats
-
-
-class RecencyHistogram:
-    """The share that churned, overall and by days of silence, of all that has matured so far."""
-
-    def __init__(self) -> None:
-        self._count = np.zeros(len(SILENCE_DAYS) + 1)
-        self._churned = np.zeros(len(SILENCE_DAYS) + 1)
-
-    def learn(self, silence_days: Floats, churned: Flags) -> None:
-        """Take in matured examples."""
-        place = _bins(silence_days)
-        self._count += np.bincount(place, minlength=len(self._count))
-        self._churned += np.bincount(place, churned, len(self._count))
-
-    @property
-    def base_rate(self) -> float:
-        """Of everybody; one of two before anything has matured."""
-        return float((self._churned.sum() + 1) / (self._count.sum() + 2))
-
-    def probabilities(self, silence_days: Floats) -> Floats:
-        """The share of each one's bin."""
-        rates, rate = [], self.base_rate
-        for churned, count in zip(self._churned, self._count, strict=True):
-            rate = float((churned + PRIOR_EXAMPLES * rate) / (count + PRIOR_EXAMPLES))
-            rates.append(rate)
-        found: Floats = np.array(rates)[_bins(silence_days)]
-        return found
 
 
 class BatchModel:
@@ -97,7 +67,3 @@ def _logs(features: Floats) -> Floats:
     """As the model's own: sign(x) log(1 + |x|)."""
     found: Floats = np.sign(features) * np.log1p(np.abs(features))
     return found
-
-
-def _bins(silence_days: Floats) -> NDArray[np.int64]:
-    return np.searchsorted(SILENCE_DAYS, silence_days, side="right")
