@@ -1,7 +1,6 @@
 """Standardises features by their running means and variances (Welford 1962).
 
-In place of River's StandardScaler, which takes a third of the time that an example may cost; a law of the tests says that
-they agree.
+In place of River's StandardScaler, which takes longer (`make bench-model`); a law of the tests says that they agree.
 """
 
 from collections.abc import Sequence

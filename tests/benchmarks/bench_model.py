@@ -12,11 +12,15 @@ from typing import TypeVar
 import msgspec
 from benchmarks.figures import parser, report, say
 from benchmarks.mix import BEGINS_MS, DAYS, RULES, history
+from river.preprocessing import StandardScaler
 
 from detectors.engine import PartitionEngine
 from detectors.model import ChurnModel
 from detectors.pending import PREFIX
+from detectors.recipe import CLIP
+from detectors.scaler import Scaler
 from detectors.scoring import Scorer
+from detectors.standardising import signed_logs
 from schemas.codec import encode
 from schemas.control import RulesPublished, Tick
 from schemas.decisions import ExampleRecord
@@ -71,8 +75,28 @@ def measure(examples: list[ExampleRecord]) -> dict[str, float]:
         "model_learn_us": median(learned),
         "model_learn_mean_us": fmean(learned),
         "model_predict_us": median(timed(vectors, scorer.probability)),
+        **scalers([list(signed_logs(vector)) for vector in vectors], examples[0].names),
         "model_snapshot_ms": spent_ms,
         "model_snapshot_bytes": float(len(snapshot)),
+    }
+
+
+def scalers(inputs: list[list[float]], names: Sequence[str]) -> dict[str, float]:
+    """Ours and River's, each told of an example and then asked what it looks like."""
+    ours, theirs = Scaler(len(names), CLIP), StandardScaler()
+
+    def with_ours(values: list[float]) -> None:
+        ours.learn(values)
+        ours.z(values)
+
+    def with_theirs(values: dict[str, float]) -> None:
+        theirs.learn_one(values)
+        theirs.transform_one(values)
+
+    named = [dict(zip(names, values, strict=True)) for values in inputs]
+    return {
+        "model_scaler_us": median(timed(inputs, with_ours)),
+        "model_scaler_river_us": median(timed(named, with_theirs)),
     }
 
 

@@ -107,6 +107,8 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "model_learn_us": Figure("an example judged and learned, median", "us", 60),
     "model_learn_mean_us": Figure("an example judged and learned, mean", "us"),
     "model_predict_us": Figure("a score, median", "us", 8),
+    "model_scaler_us": Figure("scaling an example and learning its scale, ours", "us"),
+    "model_scaler_river_us": Figure("the same, River's StandardScaler", "us"),
     "model_snapshot_ms": Figure("a training state as bytes", "ms"),
     "model_snapshot_bytes": Figure("a training state", "bytes"),
     "model_pending_bytes": Figure("a pending example with its key, mean", "bytes"),
