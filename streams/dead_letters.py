@@ -13,13 +13,14 @@ MAX_VALUE_BYTES: Final = 900_000
 """A longer value is cut, so that the letter fits into the topic: then its length and digest stand in the headers."""
 
 MAX_HEADER_BYTES: Final = 64_000
-"""Headers of the original that are longer in all are left out, for the same reason: then their length stands there."""
+"""Headers of the original that take more room are left out, for the same reason: then how much they take stands there."""
 
 SOURCE_HEADER: Final = "source."
 """Stands before the name of each header that the original had."""
 
 _STAGES: Final = get_args(LetterStage)
 _MAX_DIGITS: Final = 16
+_HEADER_FRAME_BYTES: Final = 8
 
 
 class StoredRecord(Protocol):
@@ -44,7 +45,7 @@ class StoredLetter:
     sha256: str | None
     """Of the whole value, if it was cut."""
     headers_left_out: int | None
-    """How many bytes the original's headers have, if they were left out."""
+    """How many bytes the original's headers take, if they were left out."""
 
     @property
     def whole(self) -> bool:
@@ -61,11 +62,10 @@ def dead_letter_row(letter: DeadLetter) -> Row:
         headers["length"] = str(len(value))
         headers["sha256"] = hashlib.sha256(value).hexdigest()
         value = value[:MAX_VALUE_BYTES]
-    header_bytes = sum(len(name) + len(text or b"") for name, text in letter.headers)
-    if header_bytes > MAX_HEADER_BYTES:
-        headers["headers-left-out"] = str(header_bytes)
+    original = original_headers(letter)
+    if (left_out := header_bytes(original)) > MAX_HEADER_BYTES:
+        original, headers["headers-left-out"] = [], str(left_out)
     own = [(name, text.encode()) for name, text in headers.items()]
-    original = original_headers(letter) if header_bytes <= MAX_HEADER_BYTES else []
     return Row(position_of(letter).encode(), value, [*own, *place_headers(letter), *original])
 
 
@@ -143,6 +143,11 @@ def place_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
 def original_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
     """The headers of the original, under names that are no letter's own."""
     return [(SOURCE_HEADER + name, text or b"") for name, text in letter.headers]
+
+
+def header_bytes(headers: Sequence[tuple[str, bytes]]) -> int:
+    """How much room headers take in a record, at most."""
+    return sum(len(name.encode()) + len(text) + _HEADER_FRAME_BYTES for name, text in headers)
 
 
 def _text(headers: Mapping[str, bytes], name: str) -> str:

@@ -31,7 +31,7 @@ from schemas.rule_kinds import (
 )
 from schemas.rules import RuleSet
 from streams.rules_trail import KEY
-from streams.settings import Settings
+from streams.settings import Settings, Topic
 from streams.sources import SourcesError, load_sources
 from streams.topic_tail import read_to_end, reader
 from streams.topics import TopicsError, check_topics
@@ -64,7 +64,7 @@ def examine(settings: Settings) -> list[Finding]:
         return [*findings, *(Finding("sources", good=False, says=line) for line in str(fault).splitlines())]
     findings += _topics(settings, sources)
     if all(finding.good for finding in findings if finding.check == "topics"):
-        findings += [*_rules_and_retention(settings), *_erasures(settings)]
+        findings += [*_rules_and_retention(settings), *_erasures(settings), *_dead_letters(settings)]
     return findings
 
 
@@ -152,6 +152,20 @@ def _erasures(settings: Settings) -> Iterator[Finding]:
             "Set its retention.ms to as long as you may keep it, and no shorter than the rules need"
         )
         yield Finding("erasures", good=False, says=says)
+
+
+def _dead_letters(settings: Settings) -> Iterator[Finding]:
+    """Some there always are; whether they are too many, people see by reason and source."""
+    if kept := asyncio.run(_kept(settings, "deadletters")):
+        says = f"up to {kept} in {settings.topic('deadletters')}: `churnwatch dlq list` says what they are"
+        yield Finding("letters", good=True, says=says)
+
+
+async def _kept(settings: Settings, topic: Topic) -> int:
+    """How many offsets a topic of one partition has: markers of transactions are among them."""
+    tp = TopicPartition(settings.topic(topic), 0)
+    async with reader(settings) as consumer:
+        return int((await consumer.end_offsets([tp]))[tp] - (await consumer.beginning_offsets([tp]))[tp])
 
 
 async def _erased(settings: Settings) -> int:

@@ -17,6 +17,8 @@ _COMPACT: Final = {"cleanup.policy": "compact"}
 _DELETE: Final = {"cleanup.policy": "delete"}
 _FOR_EVER: Final = {"retention.ms": "-1"}
 _FOR_A_MONTH: Final = {"retention.ms": str(30 * DAY_MS)}
+# What was redriven is read there: it must outlive its dead letter, which goes with a segment of up to a week.
+_FOR_TWO_MONTHS: Final = {"retention.ms": str(60 * DAY_MS)}
 # The broker's own time: what the clock reads, and what keeps records with old timestamps from expiring at once.
 _BROKER_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
 _COMPACT_EARLY: Final = {"min.cleanable.dirty.ratio": "0.2"}
@@ -47,7 +49,7 @@ _TABLE: Final[Mapping[Topic, _Form]] = {
     "models": _Form(_COMPACT),
     "progress": _Form(_COMPACT | _COMPACT_EARLY | _SMALL_SEGMENTS | _BROKER_TIME),
     "deadletters": _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME),
-    "redrive": _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME),
+    "redrive": _Form(_DELETE | _FOR_TWO_MONTHS | _BROKER_TIME),
     "actions": _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME),
     "deliveries": _Form(_COMPACT),
 }
