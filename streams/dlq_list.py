@@ -66,7 +66,10 @@ class Overview:
         return {
             "letters": self.days.total(),
             "redriven": sum(count.redriven for count in self.kinds.values()),
-            "kinds": [{**kind._asdict(), **vars(count)} for kind, count in self.by_size],
+            "kinds": [
+                {"reason": kind.reason, "source": kind.source, "stage": kind.stage, **vars(count)}
+                for kind, count in self.by_size
+            ],
             "unreadable": self.passed.unreadable,
             "days": dict(sorted(self.days.items())),
             "newest": [
