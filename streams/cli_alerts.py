@@ -18,8 +18,8 @@ Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON ob
 NOT_ERASED: Final = (
     "Erasing takes the customer out of the state, of alerts, risks and stages, and of the profiles in Redis; older events "
     "do not bring the customer back, and churn.erasures keeps the proof. It does not reach what is only kept for a time: "
-    "events in the log and in the source topics, dead letters and what was redriven of them, alerts in shadow mode, matured training examples. They go "
-    "with the retention of their topics."
+    "events in the log and in the source topics, dead letters and what was redriven of them, alerts in shadow mode, matured "
+    "training examples. They go with the retention of their topics."
 )
 
 
