@@ -80,7 +80,8 @@ def demo(
 @app.command()
 def worker(
     roles: Annotated[
-        list[str] | None, typer.Option("--role", help="ingest, detect, learn, clock, deliver; all if none.")
+        list[str] | None,
+        typer.Option("--role", help="ingest, detect, learn, clock, deliver, door; all if none, the door where it has a port."),
     ] = None,
 ) -> None:
     """Run the agents until SIGTERM or Ctrl-C."""
@@ -226,7 +227,7 @@ def _roles(names: list[str]) -> "tuple[Role, ...]":
     unknown = [name for name in names if name not in ROLES]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is no role: {', '.join(ROLES)}")
-    return tuple(role for role in ROLES if role in names) or ROLES
+    return tuple(role for role in ROLES if role in names)
 
 
 def _print_json(plain: dict[str, Any]) -> None:

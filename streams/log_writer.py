@@ -1,4 +1,4 @@
-"""Writes outside transactions, for ingest and the clock: acknowledged by all in-sync replicas, in order, or an exception."""
+"""Writes outside transactions: acknowledged by all in-sync replicas, in order, or an exception."""
 
 import asyncio
 import contextlib
@@ -38,17 +38,28 @@ class LogWriter:
         times = await asyncio.gather(*(self._write_in_order(place, rows) for place, rows in rows_by_place.items() if rows))
         return max((time_ms for time_ms in times if time_ms is not None), default=None)
 
-    async def close(self) -> None:
-        """Let go of the connections, also when the broker does not answer."""
+    async def partitions(self, topic: str) -> list[int]:
+        """The partitions that a topic has, as the producer knows it.
+
+        Raises:
+            KafkaError: there is no such topic, or the broker does not answer.
+        """
+        await self._start()
+        return sorted(await self._producer.partitions_for(topic))
+
+    async def close(self, within_s: float = _STOP_TIMEOUT_S) -> None:
+        """Let go of the connections, also when the broker does not answer: at most twice so long is waited for it."""
         producer, self._producer = self._producer, None
         if producer is None:
             return
         try:
             # The producer's own stop waits for batches that may never be sent.
-            await asyncio.wait_for(producer.stop(), _STOP_TIMEOUT_S)
+            await asyncio.wait_for(producer.stop(), within_s)
         except (KafkaError, TimeoutError):
             with contextlib.suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(producer.client.close(), _STOP_TIMEOUT_S)
+                await asyncio.wait_for(producer.client.close(), within_s)
+            if (sending := producer._sender.sender_task) is not None:
+                sending.cancel()
 
     async def _start(self) -> None:
         """Begin when it is first needed: a producer belongs to the event loop that it was made in."""

@@ -11,8 +11,8 @@ from schemas.decisions import DeadLetter
 from schemas.errors import ContractError
 from schemas.events import Event
 from streams.mapping import RowMapping, TableForm
-from streams.routing import MAX_VALUE_BYTES
 from streams.tabular import Table, TableError, TableRow, open_table
+from streams.topics import MAX_VALUE_BYTES
 
 _MESSAGE_CHARACTERS: Final = 500
 

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import structlog
 from faust import App
+from mode import Service
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # a process with one role does not load the others
     from streams.clock import Clock
     from streams.deliver import Deliver
     from streams.detect import Detector
+    from streams.door import Door
     from streams.ingest import Ingest
     from streams.learn import Learner
     from streams.partition_status import PartitionStatus
@@ -44,9 +46,9 @@ class Sample(NamedTuple):
 class RoleCollector(Collector):
     """Reads the counters of the roles of a process at each scrape. Between scrapes it costs nothing."""
 
-    def __init__(self, apps: Mapping[Role, App], loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """`loop` is where the apps run; without it there are no positions."""
-        self._apps = apps
+    def __init__(self, services: Mapping[Role, Service], loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """`loop` is where they run; without it there are no positions."""
+        self._services = services
         self._loop = loop
 
     def collect(self) -> Iterator[Metric]:
@@ -61,16 +63,21 @@ class RoleCollector(Collector):
         yield from families.values()
 
     def _samples(self) -> Iterator[Sample]:
-        for role, app in self._apps.items():
-            yield Sample("churn_ready", (role,), float(not any(obstacles_of(role, app))))
-            yield from samples_of(app)
+        for role, service in self._services.items():
+            yield Sample("churn_ready", (role,), float(not any(obstacles_of(role, service))))
+            if role == "door":
+                yield from _door(cast("Door", service))
+            else:
+                yield from samples_of(service)
         yield from self._positions()
 
     def _positions(self) -> Iterator[Sample]:
         """Asked in the loop of the apps, since the scrape runs in a thread of its own."""
         if self._loop is None:
             return
-        for role, app in self._apps.items():
+        for role, app in self._services.items():
+            if not isinstance(app, App):
+                continue
             asked = asyncio.run_coroutine_threadsafe(_positions(role, app), self._loop)
             try:
                 yield from asked.result(_POSITIONS_TIMEOUT_S)
@@ -79,7 +86,7 @@ class RoleCollector(Collector):
                 log.warning("metrics.no_positions", role=role, reason=repr(error))
 
 
-def samples_of(app: App) -> Iterator[Sample]:
+def samples_of(app: Service) -> Iterator[Sample]:
     """What the counters of a role say. They are copied first: the role goes on counting in another thread."""
     found: Any = app
     if hasattr(found, "ingest"):
@@ -180,6 +187,18 @@ def _deliver(deliver: "Deliver") -> Iterator[Sample]:
     yield Sample("churn_delivered_records_total", (), deliver.counters.records)
     yield Sample("churn_deliver_retries_total", (), deliver.counters.retries)
     yield from _dead_letters("deliver", deliver.counters.dead_letters)
+
+
+def _door(door: "Door") -> Iterator[Sample]:
+    counters = door.counters
+    for (source, status), count in dict(counters.requests).items():
+        yield Sample("churn_door_requests_total", (source, str(status)), count)
+    for source, taken_bytes in dict(counters.taken_bytes).items():
+        yield Sample("churn_door_taken_bytes_total", (source,), taken_bytes)
+    for source, taken_s in dict(counters.taken_s).items():
+        yield Sample("churn_door_acknowledge_duration_seconds", (source,), taken_s, counters.requests[source, 202])
+    yield Sample("churn_door_under_way_requests", (), door.space.requests)
+    yield Sample("churn_door_under_way_bytes", (), door.space.taken_bytes)
 
 
 def _dead_letters(stage: str, reasons: Mapping[str, int]) -> Iterator[Sample]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from faust import App
+from mode import Service
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from streams.metrics import RoleCollector
@@ -35,7 +35,7 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, apps: Mapping[Role, App]) -> AsyncIterator[int]:
+async def serving(settings: Settings, services: Mapping[Role, Service]) -> AsyncIterator[int]:
     """Serve the port for as long as the block lasts; yields its number, 0 if the settings want none.
 
     Raises:
@@ -45,7 +45,7 @@ async def serving(settings: Settings, apps: Mapping[Role, App]) -> AsyncIterator
         yield 0
         return
     try:
-        server = make_server("", settings.metrics_port, _pages(apps, asyncio.get_running_loop()), _Server, _Silent)
+        server = make_server("", settings.metrics_port, _pages(services, asyncio.get_running_loop()), _Server, _Silent)
     except OSError as error:
         raise SettingsError(f"{variable('metrics_port')}={settings.metrics_port}: the port cannot be had: {error}") from None
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
@@ -58,12 +58,12 @@ async def serving(settings: Settings, apps: Mapping[Role, App]) -> AsyncIterator
         thread.join()
 
 
-def _pages(apps: Mapping[Role, App], loop: asyncio.AbstractEventLoop) -> Page:
+def _pages(services: Mapping[Role, Service], loop: asyncio.AbstractEventLoop) -> Page:
     registry = CollectorRegistry()
-    registry.register(RoleCollector(apps, loop))
+    registry.register(RoleCollector(services, loop))
     pages: dict[str, Page] = {
         "/metrics": make_wsgi_app(registry),
-        "/readyz": lambda _request, respond: _answer(respond, *readiness(apps)),
+        "/readyz": lambda _request, respond: _answer(respond, *readiness(services)),
         "/healthz": lambda _request, respond: _answer(respond, *_health(loop)),
     }
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol, cast
 
 import orjson
 from faust import App
+from mode import Service
 
 from schemas.instants import format_instant
 from streams.settings import Role
@@ -18,7 +19,8 @@ class Obstacle:
 
     role: Role
     code: str
-    """Stable: `not_joined`, and of detect `taking_over`, `restoring`, `transactions_failing`, `refused`."""
+    """Stable: `not_joined`, of detect `taking_over`, `restoring`, `transactions_failing`, `refused`, of the door
+    `not_listening`, `not_written`."""
     says: str
     """For people."""
     for_s: float | None = None
@@ -35,13 +37,13 @@ class Obstructed(Protocol):
         """What is in the way; called from the thread of the metrics."""
 
 
-def obstacles_of(role: Role, app: App) -> Iterator[Obstacle]:
+def obstacles_of(role: Role, service: Service) -> Iterator[Obstacle]:
     """Why a role is not ready; nothing if it is."""
-    if not joined(app):
-        yield Obstacle(role, "not_joined", f"{role} has not joined its consumer group {app.conf.id} yet")
-    detector: Obstructed | None = getattr(app, "detector", None)
-    if detector is not None:
-        yield from detector.obstacles()
+    if isinstance(service, App) and not joined(service):
+        yield Obstacle(role, "not_joined", f"{role} has not joined its consumer group {service.conf.id} yet")
+    knows = service if role == "door" else getattr(service, "detector", None)
+    if knows is not None:
+        yield from cast("Obstructed", knows).obstacles()
 
 
 def joined(app: App) -> bool:
@@ -49,10 +51,10 @@ def joined(app: App) -> bool:
     return bool(cast("Any", app).consumer_generation_id)
 
 
-def readiness(apps: Mapping[Role, App]) -> tuple[bool, bytes]:
+def readiness(services: Mapping[Role, Service]) -> tuple[bool, bytes]:
     """Whether all roles do their work, and a JSON object that says so or gives the reasons."""
-    found = [obstacle for role, app in apps.items() for obstacle in obstacles_of(role, app)]
-    plain = {"ready": not found, "roles": list(apps), "reasons": [_plain(obstacle) for obstacle in found]}
+    found = [obstacle for role, service in services.items() for obstacle in obstacles_of(role, service)]
+    plain = {"ready": not found, "roles": list(services), "reasons": [_plain(obstacle) for obstacle in found]}
     return not found, orjson.dumps(plain)
 
 

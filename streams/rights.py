@@ -7,6 +7,7 @@ from kafka.admin import ACLOperation
 from kafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from streams.settings import Role, Settings, Topic
+from streams.sources import Source
 from streams.topics import TopicsError, admin_of
 
 READ: Final = ACLOperation.READ
@@ -28,15 +29,18 @@ NEEDED: Final[Mapping[Role, Mapping[Topic, Sequence[ACLOperation]]]] = {
     },
     "learn": {"examples": (READ,), "models": (READ, WRITE), "control": (WRITE,)},
     "deliver": {"alerts": (READ,), "risk": (READ,), "lifecycle": (READ,), "deadletters": (WRITE,)},
+    "door": {},
 }
 """Beside READ on the consumer group of the role, and for detect WRITE on the transactional ids."""
+WITHOUT_GROUP: Final[frozenset[Role]] = frozenset({"door"})
 _OF_ALL: Final = (DESCRIBE, ACLOperation.DESCRIBE_CONFIGS)
-"""On each of our topics, since every worker checks them at its start; on the sources DESCRIBE is enough."""
+"""On each of our topics, since every worker checks them at its start; on the sources DESCRIBE is enough, but for ingest READ
+on all, and for the door WRITE on those that have one."""
 
 _NO_RIGHT_AT_ALL: Final = 29
 
 
-def check_rights(settings: Settings, roles: Sequence[Role], sources: Sequence[str]) -> None:
+def check_rights(settings: Settings, roles: Sequence[Role], sources: Sequence[Source]) -> None:
     """Check that the broker lets this worker do what its roles do.
 
     Raises:
@@ -47,7 +51,7 @@ def check_rights(settings: Settings, roles: Sequence[Role], sources: Sequence[st
         raise TopicsError("\n".join(missing))
 
 
-def missing_rights(settings: Settings, roles: Sequence[Role], sources: Sequence[str] = ()) -> list[str]:
+def missing_rights(settings: Settings, roles: Sequence[Role], sources: Sequence[Source] = ()) -> list[str]:
     """The rights that the broker would refuse, one sentence each; a topic that does not exist is left out.
 
     Raises:
@@ -64,21 +68,27 @@ def missing_rights(settings: Settings, roles: Sequence[Role], sources: Sequence[
         return lacking + [
             f"READ on the consumer group {group} is missing, which {role} must have"
             for role in roles
-            if not _group_allows(admin, group := settings.group_id(role))
+            if role not in WITHOUT_GROUP and not _group_allows(admin, group := settings.group_id(role))
         ]
 
 
 def _needed(
-    settings: Settings, roles: Sequence[Role], sources: Sequence[str]
+    settings: Settings, roles: Sequence[Role], sources: Sequence[Source]
 ) -> Iterator[tuple[tuple[str, ACLOperation], list[Role]]]:
     by_right: dict[tuple[str, ACLOperation], list[Role]] = {}
     for role in roles:
         rights = [(settings.topic(topic), operation) for topic, needed in NEEDED[role].items() for operation in needed]
         rights += [(settings.topic(topic), operation) for topic in get_args(Topic) for operation in _OF_ALL]
-        rights += [(source, READ if role == "ingest" else DESCRIBE) for source in sources]
+        rights += [(source.topic, _on_source(role, source)) for source in sources]
         for right in rights:
             by_right.setdefault(right, []).append(role)
     yield from by_right.items()
+
+
+def _on_source(role: Role, source: Source) -> ACLOperation:
+    if role == "ingest":
+        return READ
+    return WRITE if role == "door" and source.door is not None else DESCRIBE
 
 
 def _allows(topic: Mapping[str, Any] | None, operation: ACLOperation) -> bool:

@@ -15,12 +15,10 @@ from schemas.errors import ContractError
 from schemas.events import Event, SourcePosition
 from schemas.instants import MAX_INSTANT_MS, format_instant
 from streams.sources import Source
+from streams.topics import MAX_VALUE_BYTES
 
 WATERMARK_HEADER: Final = "churn-watermark"
 """A record without a value and with this header promises: no event older than this follows in its partition."""
-
-MAX_VALUE_BYTES: Final = 900_000
-"""Of a source record, and of an event as it is written: with its frame it fits into a topic with the usual limit of 1 MiB."""
 
 _MESSAGE_CHARACTERS: Final = 500
 _MAX_INSTANT_DIGITS: Final = len(str(MAX_INSTANT_MS))

@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "CHURN_"
 
-Role = Literal["ingest", "detect", "learn", "clock", "deliver"]
+Role = Literal["ingest", "detect", "learn", "clock", "deliver", "door"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 Topic = Literal[
@@ -68,6 +68,16 @@ class Settings(BaseSettings):
         description="What moves time: the `broker`'s append times, or the `event` times (history, demonstrations).",
     )
     sources: Path | None = Field(None, description="File that lists the source topics; without it orders, logins and tickets.")
+    door_port: int = Field(
+        0, ge=0, le=65_535, description="Port of the role `door`, which takes webhooks; 0 for none, and then no such role."
+    )
+    door_host: str = Field("", description="Address that the door listens on; empty for all.")
+    door_wait_ms: _PositiveMs = Field(
+        4_000, description="A webhook that Kafka has not acknowledged for so long is answered 503; its sender comes again."
+    )
+    door_max_bytes: int = Field(
+        64 << 20, ge=1 << 20, description="Most memory that webhooks under way take; what does not fit is answered 503."
+    )
     tick_ms: _PositiveMs = Field(5_000, description="Time between two ticks, which is how late a timer may be told.")
     heartbeat_ms: _PositiveMs = Field(1_000, description="Time between two reports of ingest about a source partition.")
     dead_after_ms: _PositiveMs = Field(3_600_000, description="A feed that has not reported for so long is dead.")
@@ -113,6 +123,10 @@ class Settings(BaseSettings):
     def topic(self, name: Topic) -> str:
         """The full name of one of our topics."""
         return self.prefix + name
+
+    def usual_roles(self) -> tuple[Role, ...]:
+        """What a worker does that is not told: everything; the door only where it has a port."""
+        return tuple(role for role in ROLES if role != "door" or self.door_port)
 
     def group_id(self, role: Role) -> str:
         """The consumer group of a role: its offsets stay when the role moves to another process."""

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
+from streams.door_terms import DoorTerms, door_faults, read_door
 from streams.settings import Settings
 from streams.topics import DEFAULT_SOURCES
 
@@ -20,7 +21,7 @@ REDRIVE_FEED: Final = "redrive"
 
 _WITHOUT_CLOCK: Final = frozenset({ACTIONS_FEED, REDRIVE_FEED})
 _WANTED: Final = "an entry is {topic: NAME, feed: NAME} and, if its records are not events yet, mapping: FILE"
-_KEYS: Final = frozenset({"topic", "feed", "mapping", "epoch"})
+_KEYS: Final = frozenset({"topic", "feed", "mapping", "epoch", "door"})
 
 
 class SourcesError(ValueError):
@@ -37,6 +38,8 @@ class Source:
     """Turns a record into events; without it the record is an event."""
     epoch: int = 0
     """Raised by whoever deletes the topic and makes it again, since its offsets then start over."""
+    door: DoorTerms | None = None
+    """What the role `door` writes into it; None: nothing comes over HTTP."""
 
 
 def load_sources(settings: Settings) -> tuple[Source, ...]:
@@ -61,7 +64,7 @@ def load_sources(settings: Settings) -> tuple[Source, ...]:
 
 
 def read_sources(path: Path) -> tuple[Source, ...]:
-    """The sources of a file: `sources: [{topic, feed, mapping, epoch}]`; a mapping's path begins at the file's folder.
+    """The sources of a file: `sources: [{topic, feed, mapping, epoch, door}]`; a mapping's path begins at the file's folder.
 
     Raises:
         SourcesError: the file cannot be read, or has faults: every one is told, with its line.
@@ -102,7 +105,8 @@ def topics_by_feed(sources: tuple[Source, ...]) -> dict[str, tuple[str, ...]]:
 
 def _source(entry: Mapping[str, Any], folder: Path) -> Source:
     mapping = folder / entry["mapping"] if entry.get("mapping") else None
-    return Source(entry["topic"], entry["feed"], mapping, entry.get("epoch", 0))
+    door = read_door(entry["door"], folder) if entry.get("door") is not None else None
+    return Source(entry["topic"], entry["feed"], mapping, entry.get("epoch", 0), door)
 
 
 def _entry_faults(entry: object, folder: Path, taken: set[str]) -> list[str]:
@@ -124,4 +128,6 @@ def _entry_faults(entry: object, folder: Path, taken: set[str]) -> list[str]:
     epoch = entry.get("epoch", 0)
     if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
         faults.append(f"`epoch` is {epoch!r}: a number from 0 is wanted")
+    if entry.get("door") is not None:
+        faults.extend(door_faults(entry["door"]))
     return faults

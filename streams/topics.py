@@ -13,6 +13,9 @@ from streams.settings import Settings, Topic
 DEFAULT_SOURCES: Final = ("orders", "logins", "tickets")
 """Source topics when no file lists others; `Settings.source_prefix` stands before them."""
 
+MAX_VALUE_BYTES: Final = 900_000
+"""Of a source record, and of an event as it is written: with its frame it fits into a topic with the usual limit of 1 MiB."""
+
 _COMPACT: Final = {"cleanup.policy": "compact"}
 _DELETE: Final = {"cleanup.policy": "delete"}
 _FOR_EVER: Final = {"retention.ms": "-1"}

@@ -1,4 +1,4 @@
-"""Roles in one process: each an app with its own consumer group, started and stopped together."""
+"""Roles in one process: apps with consumer groups of their own, and the door; started and stopped together."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ from streams.poison import PoisonError
 from streams.refusals import BrokerRefusedError
 from streams.restore import LogGapError
 from streams.rights import check_rights
-from streams.settings import ROLES, Role, Settings, SettingsError
+from streams.settings import Role, Settings, SettingsError
 from streams.sources import SourcesError, load_sources
 from streams.topics import TopicsError, check_topics
 
@@ -40,17 +40,23 @@ _FACTORIES: Final[Mapping[Role, tuple[str, str]]] = {
     "learn": ("streams.learn", "make_learn_app"),
     "clock": ("streams.clock", "make_clock_app"),
     "deliver": ("streams.deliver", "make_deliver_app"),
+    "door": ("streams.door", "make_door"),
 }
 
 log = structlog.get_logger("churn.worker")
 
 
 class Roles(Service):
-    """The apps of a process. A crash of one is a crash of all: `wait_crashed` returns, `crash_reason` tells."""
+    """What runs in a process. A crash of one is a crash of all: `wait_crashed` returns, `crash_reason` tells."""
 
-    def __init__(self, apps: dict[Role, App]) -> None:
+    def __init__(self, services: dict[Role, Service]) -> None:
         super().__init__()
-        self.apps = apps
+        self.services = services
+
+    @property
+    def apps(self) -> dict[Role, App]:
+        """Those that are members of a consumer group."""
+        return {role: service for role, service in self.services.items() if isinstance(service, App)}
 
     async def wait_crashed(self) -> None:
         """Return once a role has failed."""
@@ -60,12 +66,13 @@ class Roles(Service):
         """Start all at once: each waits until its consumer group has given it partitions."""
         for app in self.apps.values():
             app.finalize()
-            app.beacon.reattach(self.beacon)
-        await asyncio.gather(*(app.maybe_start() for app in self.apps.values()))
+        for service in self.services.values():
+            service.beacon.reattach(self.beacon)
+        await asyncio.gather(*(service.maybe_start() for service in self.services.values()))
 
     async def on_stop(self) -> None:
         """Stop all at once."""
-        await asyncio.gather(*(app.stop() for app in self.apps.values()), return_exceptions=True)
+        await asyncio.gather(*(service.stop() for service in self.services.values()), return_exceptions=True)
 
 
 class StopLimit:
@@ -94,7 +101,7 @@ class StopLimit:
 
 @contextlib.asynccontextmanager
 async def running_roles(
-    settings: Settings, roles: Sequence[Role] = ROLES, on_stop: Callable[[], None] = lambda: None
+    settings: Settings, roles: Sequence[Role], on_stop: Callable[[], None] = lambda: None
 ) -> AsyncIterator[Roles]:
     """Run roles in this loop for as long as the block lasts; they have their partitions when it begins.
 
@@ -108,11 +115,11 @@ async def running_roles(
         SettingsError: the port of the metrics cannot be had.
         Exception: whatever made a role fail, when the block ends.
     """
-    sources = [source.topic for source in load_sources(settings)]
+    sources = load_sources(settings)
     await asyncio.to_thread(check_rights, settings, roles, sources)
-    await asyncio.to_thread(check_topics, settings, sources)
-    running = Roles({role: _make_app(role, settings) for role in roles})
-    async with serving(settings, running.apps):
+    await asyncio.to_thread(check_topics, settings, [source.topic for source in sources])
+    running = Roles({role: _make(role, settings) for role in roles})
+    async with serving(settings, running.services):
         try:
             await running.start()
             yield running
@@ -123,11 +130,16 @@ async def running_roles(
         raise running.crash_reason
 
 
-def run_worker(settings: Settings, roles: Sequence[Role] = ROLES) -> NoReturn:
-    """Run roles until SIGTERM or SIGINT, and end the process: status 1 if something failed, which is logged."""
+def run_worker(settings: Settings, roles: Sequence[Role] = ()) -> NoReturn:
+    """Run roles until SIGTERM or SIGINT, and end the process: status 1 if something failed, which is logged.
+
+    Args:
+        settings: of the installation.
+        roles: to run; the usual ones if none is named.
+    """
     look_seldom()
     configure_logging(settings.log_level)
-    _end_process(_run(settings, roles))
+    _end_process(_run(settings, roles or settings.usual_roles()))
 
 
 def _run(settings: Settings, roles: Sequence[Role]) -> int:
@@ -174,7 +186,7 @@ def _end_process(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _make_app(role: Role, settings: Settings) -> App:
+def _make(role: Role, settings: Settings) -> Service:
     module, name = _FACTORIES[role]
-    factory: Callable[[Settings], App] = getattr(importlib.import_module(module), name)
+    factory: Callable[[Settings], Service] = getattr(importlib.import_module(module), name)
     return factory(settings)

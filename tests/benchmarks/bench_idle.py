@@ -15,7 +15,7 @@ from benchmarks.mix import TRIVIAL, log_lines
 from benchmarks.topics_filled import broker, fill, installation
 from benchmarks.workers import DETECTED, until, worker
 
-from streams.settings import ROLES, Role
+from streams.settings import Role, load_settings
 
 PARTITIONS = 8
 
@@ -27,7 +27,7 @@ def main() -> None:
     made.add_argument("--settle", type=float, default=10.0, help="seconds before that (10)")
     options = made.parse_args()
     runs: dict[str, list[float]] = {}
-    kinds: dict[str, tuple[Role, ...]] = {"detect": ("detect",), "all": ROLES}
+    kinds: dict[str, tuple[Role, ...]] = {"detect": ("detect",), "all": load_settings().usual_roles()}
     with broker() as bootstrap:
         for _ in range(options.runs):
             for name, roles in kinds.items():

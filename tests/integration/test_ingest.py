@@ -15,9 +15,10 @@ from detect_log import new_installation, reading, until
 from schemas.codec import decode_heartbeat
 from schemas.progress import Heartbeat
 from streams.ingest import ingest_of
-from streams.routing import MAX_VALUE_BYTES, WATERMARK_HEADER, log_partition
+from streams.routing import WATERMARK_HEADER, log_partition
 from streams.rules_command import publish
 from streams.settings import Settings, Topic
+from streams.topics import MAX_VALUE_BYTES
 from streams.transport import consumer_of
 from streams.worker import Roles, running_roles
 

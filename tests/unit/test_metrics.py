@@ -16,6 +16,8 @@ from schemas.progress import Heartbeat
 from streams.clock import clock_of, make_clock_app
 from streams.deliver import deliver_of, make_deliver_app
 from streams.detect import detector_of, make_detect_app
+from streams.door import Door
+from streams.door_terms import DoorTerms
 from streams.ingest import ingest_of, make_ingest_app
 from streams.learn import learner_of, make_learn_app
 from streams.metric_table import METRICS, MetricName, table_rows
@@ -23,12 +25,15 @@ from streams.metrics import RoleCollector
 from streams.metrics_server import serving
 from streams.partition_status import PartitionStatus
 from streams.settings import SettingsError, load_settings
+from streams.sources import Source
 
 README = Path(__file__).parents[2] / "README.md"
 UNITS = (
     "_total",
     "_seconds",
     "_records",
+    "_requests",
+    "_bytes",
     "_offset",
     "_partitions",
     "_ratio",
@@ -57,6 +62,15 @@ def refused(partition: int) -> PartitionStatus:
     return status
 
 
+def counted_door() -> Door:
+    """Two webhooks were taken, and one is under way."""
+    door = Door(load_settings(prefix="t."), [Source("shop", "orders", door=DoorTerms("none"))])
+    door.counters.requests["shop", 202], door.counters.requests["(unknown)", 404] = 2, 9
+    door.counters.taken_bytes["shop"], door.counters.taken_s["shop"] = 300, 0.25
+    door.space.enter(1_000)
+    return door
+
+
 def counted_apps() -> dict[Any, Any]:
     """All roles, each with something to tell; none of them is started."""
     settings = load_settings(prefix="t.")
@@ -66,6 +80,7 @@ def counted_apps() -> dict[Any, Any]:
         "clock": make_clock_app(settings),
         "learn": make_learn_app(settings),
         "deliver": make_deliver_app(settings),
+        "door": counted_door(),
     }
     ingest = ingest_of(apps["ingest"]).counters
     ingest.events["orders"], ingest.clamped["orders"], ingest.dead_letters["bad_json"] = 7, 1, 2
@@ -148,6 +163,15 @@ async def test_the_values_are_those_of_the_counters(scrape: str) -> None:
     )
     assert found["churn_refused_partitions"] == {("churn_refused_partitions",): 1}
     assert found["churn_ready"]["churn_ready", "detect"] == 0
+    assert found["churn_door_requests"] == {
+        ("churn_door_requests_total", "shop", "202"): 2,
+        ("churn_door_requests_total", "(unknown)", "404"): 9,
+    }
+    assert found["churn_door_acknowledge_duration_seconds"] == {
+        ("churn_door_acknowledge_duration_seconds_count", "shop"): 2,
+        ("churn_door_acknowledge_duration_seconds_sum", "shop"): 0.25,
+    }
+    assert found["churn_door_under_way_bytes"] == {("churn_door_under_way_bytes",): 1_000}
 
 
 def test_the_table_and_the_type_of_names_are_one_list() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -10,13 +11,17 @@ from typing import Any, cast
 
 import pytest
 from faust import App
+from mode import Service
 
 from streams.detect import detector_of, make_detect_app
+from streams.door import Door
+from streams.door_terms import DoorTerms
 from streams.learn import make_learn_app
 from streams.metrics_server import serving
 from streams.partition_status import PartitionStatus
 from streams.readiness import readiness
 from streams.settings import Role, Settings, load_settings
+from streams.sources import Source
 
 
 class Waiting:
@@ -37,8 +42,8 @@ def joined(app: App) -> App:
     return app
 
 
-def said(apps: Mapping[Role, App]) -> dict[str, Any]:
-    _, body = readiness(apps)
+def said(services: Mapping[Role, Service]) -> dict[str, Any]:
+    _, body = readiness(services)
     plain: dict[str, Any] = json.loads(body)
     return plain
 
@@ -114,6 +119,17 @@ async def test_roles_that_have_joined_and_work_are_ready(settings: Settings) -> 
     apps: dict[Role, App] = {"detect": joined(make_detect_app(settings)), "learn": joined(make_learn_app(settings))}
 
     assert said(apps) == {"ready": True, "roles": ["detect", "learn"], "reasons": []}
+
+
+async def test_a_door_is_ready_while_it_listens_and_every_topic_can_be_written(settings: Settings) -> None:
+    door = Door(settings, [Source("shop", "orders", door=DoorTerms("none"))])
+    assert [reason["code"] for reason in said({"door": door})["reasons"]] == ["not_listening"]
+    door.port = 8080
+    assert said({"door": door})["ready"]
+    lane = door._entrances["shop"].lane
+    lane.failing_since_s, lane.trouble = time.monotonic(), "no answer for 4 s"
+    (reason,) = said({"door": door})["reasons"]
+    assert (reason["code"], reason["says"]) == ("not_written", "shop cannot be written: no answer for 4 s")
 
 
 async def get(port: int, path: str) -> tuple[int, bytes]:

@@ -12,8 +12,9 @@ from aiokafka.partitioner import DefaultPartitioner
 from schemas.decisions import DeadLetter
 from schemas.errors import ContractError
 from streams.dead_letters import dead_letter_row
-from streams.routing import MAX_VALUE_BYTES, WATERMARK_HEADER, Forward, Terms, log_partition, route
+from streams.routing import WATERMARK_HEADER, Forward, Terms, log_partition, route
 from streams.sources import Source
+from streams.topics import MAX_VALUE_BYTES
 
 BROKER_MS = 1_700_000_000_000
 

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from streams.settings import ROLES, Settings, SettingsError, load_settings, variable, variables
 
-UNITS = ("_ms", "_s", "_records", "_examples", "_port", "_share")
+UNITS = ("_ms", "_s", "_bytes", "_records", "_examples", "_port", "_share")
 COUNTS_OF_WHAT_THEY_ARE_CALLED = {"busy_customers", "partitions", "replication", "metrics_port"}
 
 

@@ -1,0 +1,98 @@
+"""Webhooks over HTTP: whatever is answered 202 is in its topic, also when the process is stopped or killed meanwhile."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+from detect_log import new_installation, until
+from door_run import records_of, signed, topics_of, url, with_door
+from processes import broker_process
+
+from streams.door import Door
+from streams.readiness import readiness
+from streams.settings import Settings
+from streams.worker import Roles, running_roles
+
+pytestmark = pytest.mark.kafka
+
+Unique = Callable[[str], str]
+
+
+@asynccontextmanager
+async def served(settings: Settings) -> AsyncIterator[tuple[Roles, ClientSession]]:
+    async with running_roles(settings, ["door"]) as roles, ClientSession() as client:
+        yield roles, client
+
+
+def door_of(roles: Roles) -> Door:
+    door = roles.services["door"]
+    assert isinstance(door, Door)
+    return door
+
+
+async def post(client: ClientSession, settings: Settings, body: bytes) -> int:
+    async with client.post(url(settings), data=body, headers=signed(body)) as answer:
+        return answer.status
+
+
+async def test_a_webhook_is_in_its_topic_as_it_came_when_it_is_answered(bootstrap: str, unique: Unique, tmp_path: Path) -> None:
+    settings = with_door(new_installation(bootstrap, unique("door")), tmp_path, headers="[X-Event]")
+    body = b'{ "id": 1,\n "name": "\xe4\xbd\xa0" }'
+    sent = {
+        "Content-Type": "application/json; charset=utf-8",
+        "ce-id": "a%20b",
+        "X-Event": "paid",
+        "X-Other": "no",
+        **signed(body),
+    }
+    async with served(settings) as (roles, client):
+        assert readiness(roles.services)[0]
+        async with client.post(url(settings), data=body, headers=sent) as answer:
+            assert (answer.status, await answer.json()) == (202, {"accepted": True})
+        (record,) = await records_of(settings)
+    assert (record.key, record.value) == (None, body)
+    assert dict(record.headers) == {
+        "content-type": b"application/json; charset=utf-8",
+        "ce_id": b"a b",
+        "http-x-event": b"paid",
+    }
+    assert await records_of(settings, settings.topic("events")) == []
+
+
+async def test_what_comes_at_once_goes_out_together_and_into_every_partition(
+    bootstrap: str, unique: Unique, tmp_path: Path
+) -> None:
+    settings = with_door(new_installation(bootstrap, unique("door")), tmp_path)
+    bodies = {f"{number}".encode() for number in range(300)}
+    async with served(settings) as (roles, client):
+        assert await asyncio.gather(*(post(client, settings, body) for body in bodies)) == [202] * 300
+        lane = door_of(roles)._entrances[topics_of(settings)[0]].lane
+        records = await records_of(settings)
+    assert lane._batches < 100
+    assert sorted(record.value for record in records) == sorted(bodies)
+    assert {record.partition for record in records} == {0, 1}
+
+
+async def test_a_broker_that_does_not_answer_is_told_to_senders_and_to_probes_until_it_does(
+    unique: Unique, tmp_path: Path
+) -> None:
+    with broker_process() as (broker, bootstrap):
+        settings = with_door(new_installation(bootstrap, unique("door"), door_wait_ms=300), tmp_path)
+        async with served(settings) as (roles, client):
+            assert await post(client, settings, b"before") == 202
+            broker.send_signal(signal.SIGSTOP)
+            async with client.post(url(settings), data=b"meanwhile", headers=signed(b"meanwhile")) as answer:
+                assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+            ready, body = readiness(roles.services)
+            assert not ready
+            assert b'"code":"not_written"' in body
+            assert await post(client, settings, b"at once") == 503
+            broker.send_signal(signal.SIGCONT)
+            await until(lambda: readiness(roles.services)[0])
+            assert await post(client, settings, b"after") == 202
+            values = {record.value for record in await records_of(settings)}
+        assert {b"before", b"after"} <= values <= {b"before", b"meanwhile", b"after"}
