@@ -34,6 +34,7 @@ CODES: Final[Mapping[str, str]] = {
     "not_an_object": "JSON, but not one object",
     "too_far_ahead": "an event further ahead of the broker's time than clocks may differ",
     "too_large": "a record over the limit of its topic",
+    "unknown_currency": "an amount in a currency that the mapping has no rate for",
     "unknown_type": "a type that this release does not know",
 }
 """Every code and what it means. They are stable: dead letters, metrics and dashboards name them."""

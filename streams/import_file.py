@@ -16,7 +16,8 @@ from streams.dead_letters import dead_letter_row
 from streams.import_progress import Advance, showing
 from streams.import_topic import NamedImport, send_events, send_letters
 from streams.mapped_rows import mapped_rows
-from streams.mapping import RowMapping, load_mapping
+from streams.mapping import load_mapping
+from streams.row_mapping import RowMapping
 from streams.settings import Settings
 from streams.whole_file import replaced
 

@@ -10,7 +10,8 @@ from schemas.codec import Record, convert_record, decode_line, encode
 from schemas.decisions import DeadLetter
 from schemas.errors import ContractError
 from schemas.events import Event
-from streams.mapping import RowMapping, TableForm
+from streams.mapping_paths import first_step
+from streams.row_mapping import RowMapping, TableForm
 from streams.tabular import Table, TableError, TableRow, open_table
 from streams.topics import MAX_VALUE_BYTES
 
@@ -47,7 +48,7 @@ def mapped_rows(path: Path, mapping: RowMapping | None) -> Iterator[MappedFile]:
 def _check_columns(path: Path, table: Table, mapping: RowMapping | None) -> None:
     if mapping is None or table.columns is None:
         return
-    lacking = [column for column in mapping.columns if column not in table.columns]
+    lacking = [name for name in mapping.columns if not {name, first_step(name)} & set(table.columns)]
     if lacking:
         raise TableError(
             f"{path} ({table.reading}) does not have {', '.join(map(repr, lacking))}, which the mapping reads; "

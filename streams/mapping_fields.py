@@ -1,28 +1,17 @@
 """The fields of an event in a mapping file: each is read into a function that makes its value of a row."""
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
-from decimal import Decimal
-from typing import Any, Final
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Self
 
 from schemas.errors import ContractError
+from streams.mapping_numbers import Amount, amount_reader, plain_reader, product
+from streams.mapping_paths import RECORD, Get, Row, steps_of
 from streams.mapping_targets import Target
-from streams.mapping_values import (
-    NAMED_FORMATS,
-    Cells,
-    Kind,
-    Row,
-    TimeFormat,
-    Value,
-    flag,
-    integer,
-    looked_up,
-    number,
-    time_reader,
-)
-from streams.rules_values import Field, list_of, mapping_of, meant, read_fields, text, time_zone
+from streams.mapping_values import NAMED_FORMATS, Cells, Kind, TimeFormat, Value, looked_up, time_reader
+from streams.rules_values import Field, list_of, mapping_of, meant, read_fields, text, time_zone, whole
 from streams.rules_values import flag as flag_of_yaml
 from streams.yaml_nodes import Entries, Node, Place, Refused, Scalar, shown
 
@@ -30,6 +19,10 @@ _SOURCES: Final = ("column", "constant", "position", "join", "multiply")
 _ONLY_FOR: Final[Mapping[str, tuple[Kind, ...]]] = {
     "absolute": ("number", "integer"),
     "multiply": ("number", "integer"),
+    "divide_by": ("number", "integer"),
+    "unscaled": ("number", "integer"),
+    "currency": ("number",),
+    "rates": ("number",),
     "format": ("time",),
     "since": ("time",),
     "time_zone": ("time",),
@@ -47,6 +40,24 @@ class FileForm:
     zone: str | None = None
     columns: set[str] = field(default_factory=set)
     """Gets every column that is used."""
+    items: str = ""
+    """The list whose items the fields are looked for in, like `lines[].`; empty: they are looked for in the record."""
+
+    def uses(self, names: Iterable[str]) -> None:
+        """Note columns."""
+        self.columns.update(name.removeprefix(RECORD) if name.startswith(RECORD) else self.items + name for name in names)
+
+    def of_items(self, path: str) -> Self:
+        """The same for the items of a list."""
+        return replace(self, items=f"{path.removeprefix(RECORD)}[].")
+
+
+def column(node: Node, place: Place) -> str:
+    """The name of a column, or a path."""
+    found = text(node, place)
+    if found.startswith(RECORD) and steps_of(found[len(RECORD) :]) is None:
+        raise Refused(node.line, f"{found!r} is no path; write one like $.customer.id or $.lines[0].price")
+    return found
 
 
 def read_value(node: Node, place: Place, target: Target, form: FileForm) -> Value:
@@ -56,7 +67,7 @@ def read_value(node: Node, place: Place, target: Target, form: FileForm) -> Valu
         Refused: neither of them, or what does not fit the field.
     """
     if isinstance(node, Scalar):
-        options: dict[str, Any] = {"column": text(node, place)}
+        options: dict[str, Any] = {"column": column(node, place)}
     elif isinstance(node, Entries):
         faults = len(place.faults)
         options = read_fields(node, place, _FIELDS)
@@ -69,11 +80,12 @@ def read_value(node: Node, place: Place, target: Target, form: FileForm) -> Valu
         )
     if target.kind == "time" and "constant" not in options:
         _check_zone(node, options, form)
-    form.columns.update([options["column"]] if "column" in options else options.get("join", options.get("multiply", [])))
+    form.uses([options["column"]] if "column" in options else options.get("join", options.get("multiply", [])))
+    form.uses([options["currency"]] if "currency" in options else [])
     return _value(options, target, form)
 
 
-def _nothing(_row: Row, _position: str) -> None:
+def _nothing(_row: Row, _record: Row, _position: str) -> None:
     """In place of a field with faults: the mapping is refused as a whole."""
 
 
@@ -91,13 +103,36 @@ def _date(node: Node, place: Place) -> date:
         raise Refused(node.line, f"{found!r} is not a date; write YYYY-MM-DD") from None
 
 
+def _exact(node: Node, place: Place) -> Decimal:
+    """A number above 0, exactly as it is written."""
+    found = text(node, place)
+    try:
+        exact = Decimal(found)
+    except InvalidOperation:
+        exact = Decimal(0)
+    if not exact.is_finite() or exact <= 0:
+        raise Refused(node.line, f"{shown(node)} stands here; a number above 0 is wanted")
+    return exact
+
+
+def _rates(node: Node, place: Place) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = mapping_of(_exact, text)(node, place)
+    if isinstance(node, Entries) and not node.key_lines:
+        raise Refused(node.line, "the table is empty; it says what one unit of each currency is worth: {EUR: 1, USD: 0.92}")
+    return found
+
+
 _FIELDS: Final = {
-    "column": Field(text),
+    "column": Field(column),
     "constant": Field(text),
     "position": Field(flag_of_yaml),
-    "join": Field(list_of(text, 1)),
+    "join": Field(list_of(column, 1)),
     "separator": Field(_any_text),
-    "multiply": Field(list_of(text, 2)),
+    "multiply": Field(list_of(column, 2)),
+    "divide_by": Field(_exact),
+    "unscaled": Field(whole(0, 100)),
+    "currency": Field(column),
+    "rates": Field(_rates),
     "table": Field(mapping_of(text, text)),
     "other": Field(text),
     "absolute": Field(flag_of_yaml),
@@ -118,6 +153,7 @@ def _check(node: Entries, place: Place, options: Mapping[str, Any], target: Targ
         place.refuse(node.key_lines["table"], "`table` reads a `column`")
     if "other" in options and "table" not in options:
         place.refuse(node.key_lines["other"], "`other` stands for what the `table` does not have, and there is none")
+    _check_amount(node, place, named)
     if target.kind == "time" and ("table" in options or "constant" in options):
         place.refuse(node.line, "a time is read from a column")
     outcomes = [*options.get("table", {}).values(), *(options[name] for name in ("other", "constant") if name in options)]
@@ -125,12 +161,25 @@ def _check(node: Entries, place: Place, options: Mapping[str, Any], target: Targ
         _check_outcome(node, place, outcome, target)
 
 
+def _check_amount(node: Entries, place: Place, named: Sequence[str]) -> None:
+    computed = [name for name in ("divide_by", "unscaled", "currency", "rates") if name in node.key_lines]
+    if computed and ("table" in node.key_lines or list(named) not in (["column"], ["multiply"])):
+        place.refuse(node.key_lines[computed[0]], f"`{computed[0]}` is for the number of a `column` or a product")
+    if "unscaled" in computed and list(named) == ["multiply"]:
+        place.refuse(node.key_lines["unscaled"], "`unscaled` says how a `column` is written")
+    for name, other in (("currency", "rates"), ("rates", "currency")):
+        if name in computed and other not in computed:
+            place.refuse(
+                node.key_lines[name], f"`{name}` needs `{other}`: {{column, currency: COLUMN, rates: {{EUR: 1, USD: 0.92}}}}"
+            )
+
+
 def _check_outcome(node: Entries, place: Place, outcome: str, target: Target) -> None:
     if target.allowed and outcome not in target.allowed:
         place.refuse(node.line, f"{outcome!r} is not a value of this field; {meant(outcome, target.allowed)}")
     elif target.kind in {"number", "integer", "flag"}:
         try:
-            _read_plain(target.kind, ".")(outcome, "constant")
+            plain_reader(target.kind, "constant", ".")(outcome)
         except ContractError:
             place.refuse(node.line, f"{outcome!r} is no {target.kind}, which this field is")
 
@@ -149,15 +198,26 @@ def _check_zone(node: Node, options: Mapping[str, Any], form: FileForm) -> None:
 
 
 def _value(options: Mapping[str, Any], target: Target, form: FileForm) -> Value:
+    cells = form.cells
     if "position" in options:
         return _position
     if "join" in options:
-        return _joined(form.cells, options["join"], options.get("separator", "-"))
+        return _joined(cells, options["join"], options.get("separator", "-"))
     if "constant" in options:
-        constant = _read_plain(target.kind, ".")(options["constant"], "constant")
-        return lambda _row, _position: constant
+        constant = plain_reader(target.kind, "constant", ".")(options["constant"])
+        return lambda _row, _record, _position: constant
+    amount = Amount(
+        scale=options.get("unscaled"),
+        divide_by=options.get("divide_by"),
+        currency=options.get("currency"),
+        rates=options.get("rates", {}),
+        absolute=options.get("absolute", False),
+        whole=target.kind == "integer",
+    )
     if "multiply" in options:
-        return _product(form.cells, options["multiply"], options.get("absolute", False), target.kind)
+        return product(cells, options["multiply"], amount)
+    if target.kind in {"number", "integer"} and amount.computed:
+        return amount_reader(cells, options["column"], amount)
     return _of_column(options["column"], options, target, form)
 
 
@@ -165,86 +225,38 @@ def _of_column(column: str, options: Mapping[str, Any], target: Target, form: Fi
     cells = form.cells
     if "table" in options:
         table, other = options["table"], options.get("other")
-        plain = _read_plain(target.kind, ".")
-        return _through(lambda row: cells.text(row, column), lambda cell: plain(looked_up(cell, column, table, other), column))
+        plain = plain_reader(target.kind, column, ".")
+        return _through(cells.texter(column), lambda cell: plain(looked_up(cell, column, table, other)))
     if target.kind == "text":
-        return lambda row, _position: cells.text(row, column)
+        text_of = cells.texter(column)
+        return lambda row, record, _position: text_of(row, record)
     if target.kind == "time":
         zone = options.get("time_zone", form.zone)
-        read = time_reader(TimeFormat(options.get("format", "rfc3339"), zone, options.get("since")))
+        read = time_reader(TimeFormat(options.get("format", "rfc3339"), zone, options.get("since")), column)
     else:
-        read = _read_plain(target.kind, cells.decimal)
-    if options.get("absolute"):
-        return _through(lambda row: cells.get(row, column), lambda cell: abs(read(cell, column)))
-    return _through(lambda row: cells.get(row, column), lambda cell: read(cell, column))
+        read = plain_reader(target.kind, column, cells.decimal)
+    return _through(cells.getter(column), read)
 
 
-def _through(get: Callable[[Row], Any], read: Callable[[Any], Any]) -> Value:
-    def value(row: Row, _position: str) -> Any:  # noqa: ANN401 - as `read` makes it
-        cell = get(row)
+def _through(get: Get, read: Callable[[Any], Any]) -> Value:
+    def value(row: Row, record: Row, _position: str) -> Any:  # noqa: ANN401 - as `read` makes it
+        cell = get(row, record)
         return None if cell is None else read(cell)
 
     return value
 
 
-def _read_plain(kind: Kind, decimal: str) -> Callable[[Any, str], Any]:
-    match kind:
-        case "number":
-            return lambda cell, column: finite(number(cell, column, decimal), column)
-        case "integer":
-            return lambda cell, column: integer(cell, column, decimal)
-        case "flag":
-            return flag
-        case _:
-            return _as_text
-
-
-def finite(exact: Decimal, column: str) -> float:
-    """The nearest float.
-
-    Raises:
-        ContractError: it is beyond all of them.
-    """
-    found = float(exact)
-    if math.isinf(found):
-        raise ContractError("bad_number", f"column {column!r} is {exact:e}, which is beyond every number that is taken")
-    return found
-
-
-def _position(_row: Row, position: str) -> str:
+def _position(_row: Row, _record: Row, position: str) -> str:
     if not position:
         raise ContractError("missing_field", "the mapping makes ids of positions in a file; name a column that has an id")
     return position
 
 
 def _joined(cells: Cells, columns: list[str], separator: str) -> Value:
-    def value(row: Row, _position: str) -> str | None:
-        parts = [cells.text(row, column) for column in columns]
-        return None if None in parts else separator.join(part for part in parts if part is not None)
+    texters = [cells.texter(column) for column in columns]
+
+    def value(row: Row, record: Row, _position: str) -> str | None:
+        parts = [text for get in texters if (text := get(row, record)) is not None]
+        return separator.join(parts) if len(parts) == len(texters) else None
 
     return value
-
-
-def _product(
-    cells: Cells,
-    columns: list[str],
-    absolute: bool,  # noqa: FBT001 - an option of the file
-    kind: Kind,
-) -> Value:
-    """Exact: 6 times 2.55 is 15.3; nothing if a factor is missing."""
-
-    def value(row: Row, _position: str) -> float | int | None:
-        exact = Decimal(1)
-        for column in columns:
-            cell = cells.get(row, column)
-            if cell is None:
-                return None
-            exact *= number(cell, column, cells.decimal)
-        exact = abs(exact) if absolute else exact
-        return integer(str(exact), columns[0], ".") if kind == "integer" else finite(exact, columns[0])
-
-    return value
-
-
-def _as_text(found: Any, _column: str) -> str:  # noqa: ANN401
-    return str(found)

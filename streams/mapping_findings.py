@@ -11,7 +11,7 @@ from schemas.codec import encode
 from schemas.decisions import DeadLetter
 from schemas.events import Event
 from schemas.instants import format_instant
-from streams.mapping import RowMapping
+from streams.row_mapping import RowMapping
 
 _SHOWN_CHARACTERS: Final = 2_000
 

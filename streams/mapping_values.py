@@ -1,5 +1,8 @@
-"""One field of an event from a row: where its value is, and how it is read. Compiled once into plain functions."""
+"""What single cells say: text, numbers, flags and instants. Compiled once into plain functions."""
 
+import base64
+import binascii
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,14 +14,18 @@ from typing import Any, Final, Literal
 from detectors.calendar_time import load_zone
 from schemas.errors import ContractError
 from schemas.instants import DAY_MS, parse_instant, to_epoch_ms
+from streams.mapping_paths import Get, Row, getter
 
-Row = Mapping[str, Any]
-Value = Callable[[Row, str], Any]
-"""What a row, at a position, has for a field; None if it has nothing."""
+Value = Callable[[Row, Row, str], Any]
+"""What a row (or an item of a list), its record and their position have for a field; None if they have nothing."""
+Read = Callable[[Any], Any]
+"""Makes what a field takes of a cell that has something, or raises ContractError."""
 Kind = Literal["text", "number", "integer", "flag", "time"]
 
-EPOCH_FORMATS: Final = {"epoch_ms": 1, "epoch_s": 1000}
+EPOCH_FORMATS: Final = {"epoch_s": (1000, 1), "epoch_ms": (1, 1), "epoch_us": (1, 1_000), "epoch_ns": (1, 1_000_000)}
+"""How many milliseconds so many units are."""
 NAMED_FORMATS: Final = ("rfc3339", *EPOCH_FORMATS, "days")
+_LOCAL_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?", re.ASCII)
 _NUMBER: Final = {
     ".": re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII),
     ",": re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+|(?=,\d))(?:,\d+)?", re.ASCII),
@@ -26,30 +33,45 @@ _NUMBER: Final = {
 _GROUPING: Final = {".": ",", ",": "."}
 _FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _MOST_SHOWN: Final = 80
+_MOST_DIGITS: Final = 100
+_MOST_BYTES: Final = 32
 _REMEMBERED: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Reads single cells; what stands in `missing` is nothing."""
+    """Finds single cells; what stands in `missing` is nothing."""
 
     missing: frozenset[str]
     decimal: str = "."
 
-    def get(self, row: Row, column: str) -> Any:  # noqa: ANN401 - what the file has
-        """The value of a cell; None if there is none."""
-        cell = row.get(column)
-        return None if isinstance(cell, str) and cell.strip() in self.missing else cell
+    def getter(self, column: str) -> Get:
+        """The function that gives the value of a cell; None if there is none."""
+        get, missing = getter(column), self.missing
 
-    def text(self, row: Row, column: str) -> str | None:
-        """The text of a cell, without blanks around it; a whole number has no point."""
-        cell = self.get(row, column)
-        return None if cell is None else as_text(cell, column)
+        def cell(row: Row, record: Row) -> Any:  # noqa: ANN401 - what the file has
+            found = get(row, record)
+            return None if type(found) is str and found.strip() in missing else found
+
+        return cell
+
+    def texter(self, column: str) -> Callable[[Row, Row], str | None]:
+        """The same for the text of a cell, without blanks around it; a whole number has no point."""
+        get, missing = getter(column), self.missing
+
+        def text(row: Row, record: Row) -> str | None:
+            found = get(row, record)
+            if type(found) is str:
+                found = found.strip()
+                return None if found in missing else found
+            return None if found is None else as_text(found, column)
+
+        return text
 
 
 @dataclass(frozen=True, slots=True)
 class TimeFormat:
-    """How a column tells an instant: `rfc3339`, `epoch_s`, `epoch_ms`, `days` (since a date), or a pattern of strptime."""
+    """How a column tells an instant: one of `NAMED_FORMATS` (`days` since a date), or a pattern of strptime."""
 
     name: str = "rfc3339"
     zone: str | None = None
@@ -61,7 +83,7 @@ def as_text(cell: Any, column: str) -> str:  # noqa: ANN401 - what the file has
     """The text of a value.
 
     Raises:
-        ContractError: a list or an object.
+        ContractError: a list, an object or bytes.
     """
     if isinstance(cell, str):
         return cell.strip()
@@ -71,6 +93,8 @@ def as_text(cell: Any, column: str) -> str:  # noqa: ANN401 - what the file has
         return str(int(cell))
     if isinstance(cell, (list, dict)):
         raise ContractError("bad_field", f"column {column!r} has a list or an object; one value is wanted")
+    if isinstance(cell, bytes):
+        raise ContractError("bad_field", f"column {column!r} has bytes; text is wanted, or a number with its `unscaled`")
     return str(cell)
 
 
@@ -113,20 +137,50 @@ def flag(cell: Any, column: str) -> bool:  # noqa: ANN401 - what the file has
     return _FLAGS[text]
 
 
-def time_reader(form: TimeFormat) -> Callable[[Any, str], int]:
+def unscaled(cell: Any, column: str, scale: int) -> Decimal:  # noqa: ANN401 - what the record has
+    """A decimal as Kafka Connect and Debezium write it: two's complement, big-endian, in base64 where JSON has no bytes.
+
+    >>> unscaled("+0c=", "price", 2), unscaled({"scale": 1, "value": "Jw=="}, "price", 2)
+    (Decimal('-12.09'), Decimal('3.9'))
+
+    Args:
+        cell: text, bytes, or an object that has its own `scale` and its `value`.
+        column: it stands in.
+        scale: digits after the point.
+
+    Raises:
+        ContractError: none of them, or a number of more than 32 bytes.
+    """
+    if isinstance(cell, Decimal):
+        return cell  # a decoder that knows the schema has read it already
+    if isinstance(cell, dict) and type(cell.get("scale")) is int and abs(cell["scale"]) <= _MOST_DIGITS:
+        cell, scale = cell.get("value"), cell["scale"]
+    try:
+        raw = base64.b64decode(cell, validate=True) if isinstance(cell, str) else cell
+    except (binascii.Error, ValueError):
+        raw = None
+    if not isinstance(raw, bytes) or not 0 < len(raw) <= _MOST_BYTES:
+        raise ContractError("bad_number", f"column {column!r} is {shown(str(cell))}; an unscaled decimal in base64 is wanted")
+    return Decimal(int.from_bytes(raw, "big", signed=True)).scaleb(-scale)
+
+
+def time_reader(form: TimeFormat, column: str) -> Read:
     """A function that reads an instant, in milliseconds, of a cell."""
     zone = None if form.zone is None else load_zone(form.zone)
+    of_text = _text_reader(form, column, zone)
+    times, parts = EPOCH_FORMATS.get(form.name, (0, 1))
 
-    @lru_cache(_REMEMBERED)
-    def of_text(text: str, column: str) -> int:
-        return _instant(text, column, form, zone)
-
-    def read(cell: Any, column: str) -> int:  # noqa: ANN401 - what the file has
+    def read(cell: Any) -> int:  # noqa: ANN401 - what the file has
+        kind = type(cell)
+        if kind is str:
+            return of_text(cell.strip())
+        if kind is int and times:
+            return int(cell * times // parts)
         if isinstance(cell, datetime):
             return _placed(cell, column, zone)
         if isinstance(cell, date):
             return _placed(datetime(cell.year, cell.month, cell.day), column, zone)  # noqa: DTZ001 - the zone comes next
-        return of_text(as_text(cell, column), column)
+        return of_text(as_text(cell, column))
 
     return read
 
@@ -148,22 +202,37 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "...")
 
 
-def _instant(text: str, column: str, form: TimeFormat, zone: tzinfo | None) -> int:
+def _text_reader(form: TimeFormat, column: str, zone: tzinfo | None) -> Callable[[str], int]:
     if form.name == "rfc3339":
-        try:
-            return parse_instant(text)
-        except ContractError as error:
-            raise ContractError(error.code, f"column {column!r}: {error.message}") from None
+        return lambda text: _rfc3339(text, column, zone)
     if form.name in EPOCH_FORMATS:
-        return int(_time_number(text, column) * EPOCH_FORMATS[form.name])
+        times, parts = EPOCH_FORMATS[form.name]
+        return lambda text: math.floor(_time_number(text, column) * times / parts)
     if form.name == "days":
         since = form.since or date(1970, 1, 1)
         start = _placed(datetime(since.year, since.month, since.day), column, zone)  # noqa: DTZ001 - the zone comes next
-        return start + int(_time_number(text, column) * DAY_MS)
+        return lambda text: start + math.floor(_time_number(text, column) * DAY_MS)
+    return lru_cache(_REMEMBERED)(lambda text: _by_pattern(text, column, form.name, zone))
+
+
+def _rfc3339(text: str, column: str, zone: tzinfo | None) -> int:
     try:
-        moment = datetime.strptime(text, form.name)  # noqa: DTZ007 - the zone comes next
+        return parse_instant(text)
+    except ContractError as error:
+        if _LOCAL_TIME.fullmatch(text) is None:
+            raise ContractError(error.code, f"column {column!r}: {error.message}") from None
+    try:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError as error:
+        raise ContractError("bad_time", f"column {column!r} is {shown(text)}, which is not a time: {error}") from None
+    return _placed(moment, column, zone)
+
+
+def _by_pattern(text: str, column: str, pattern: str, zone: tzinfo | None) -> int:
+    try:
+        moment = datetime.strptime(text, pattern)  # noqa: DTZ007 - the zone comes next
     except ValueError:
-        raise ContractError("bad_time", f"column {column!r} is {shown(text)}; a time like {form.name} is wanted") from None
+        raise ContractError("bad_time", f"column {column!r} is {shown(text)}; a time like {pattern} is wanted") from None
     return _placed(moment, column, zone)
 
 

@@ -15,7 +15,7 @@ import orjson
 
 from schemas.errors import ContractError
 from streams.csv_rows import CsvForm, csv_form, csv_rows, is_utf8
-from streams.mapping import TableForm
+from streams.row_mapping import TableForm
 from streams.xes_rows import XesError, xes_rows
 
 _FORMAT_BY_SUFFIX: Final = {

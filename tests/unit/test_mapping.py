@@ -9,7 +9,8 @@ from real_data import MAPPINGS
 from schemas.codec import convert_record
 from schemas.errors import ContractError
 from schemas.instants import parse_instant
-from streams.mapping import MappingError, RowMapping, load_mapping, parse_mapping
+from streams.mapping import MappingError, load_mapping, parse_mapping
+from streams.row_mapping import RowMapping
 
 BAD = Path(__file__).parents[1] / "mappings_bad"
 
@@ -40,6 +41,19 @@ FAULTS = [
     ("absolute_text", 3, "events[0].id: `absolute` is for a number or integer, and this field is a text"),
     ("other_without_table", 3, "events[0].id: `other` stands for what the `table` does not have"),
     ("condition_is_text", 2, "events[0].when: 'paid' stands here; conditions are wanted"),
+    ("path_from_the_record", 3, "events[0].id: '$.a..b' is no path; write one like $.customer.id"),
+    ("each_is_no_path", 2, "events[0].each: 'lines[]' is no path to a list; write one like lines"),
+    ("divide_by_zero", 7, "events[0].amount.divide_by: '0' stands here; a number above 0 is wanted"),
+    ("divided_text", 3, "events[0].id: `divide_by` is for a number or integer, and this field is a text"),
+    ("divided_constant", 7, "events[0].amount: `divide_by` is for the number of a `column` or a product"),
+    ("unscaled_product", 7, "events[0].amount: `unscaled` says how a `column` is written"),
+    ("currency_without_rates", 7, "events[0].amount: `currency` needs `rates`: {column, currency: COLUMN, rates:"),
+    ("rates_empty", 7, "events[0].amount.rates: the table is empty; it says what one unit of each currency is worth"),
+    ("rate_is_no_number", 7, "events[0].amount.rates.USD: 'much' stands here; a number above 0 is wanted"),
+    ("cel_syntax", 1, "skip_when.cel: 'row.op == ' is no CEL expression"),
+    ("cel_unknown_name", 2, "events[0].when.cel: \"op == 'u'\" names 'op'; allowed are `row` and `record`"),
+    ("cel_unknown_function", 4, "calls 'lower'; allowed are contains, double"),
+    ("cel_is_a_number", 1, "skip_when.cel: '1 + 2' is 3; what is true or false is wanted"),
     ("condition_unknown", 1, "skip_when.status: `prefx` is not known here; did you mean `prefix`?"),
 ]
 LOGIN = "events: [{type: login.succeeded, id: nr, customer_id: who, at: %s}]"

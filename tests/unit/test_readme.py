@@ -29,7 +29,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
-RULES, BANDS, SOURCES, MAPPING = blocks("yaml")
+RULES, BANDS, SOURCES, MAPPING, NESTED = blocks("yaml")
 
 
 def commands(found: Any, name: str = "churnwatch") -> Iterator[tuple[str, Any]]:
@@ -100,6 +100,23 @@ def test_the_mapping_loads_and_makes_events() -> None:
     (order,) = parse_mapping(MAPPING.encode()).events(row)
     (cancelled,) = parse_mapping(MAPPING.encode()).events(row | {"status": "cancelled"})
     assert (order["type"], order["amount"], cancelled["type"]) == ("order.placed", 7, "order.cancelled")
+
+
+def test_the_mapping_of_nested_records_makes_the_events_that_it_says() -> None:
+    refund = {"id": 1, "at": 1767225600000, "amount": 5, "amount_cents": 500}
+    order = {
+        "id": 7,
+        "financial_status": "paid",
+        "customer": {"id": "ann"},
+        "created_at": "2026-01-01T08:00:00Z",
+        "total": 100,
+        "currency": "USD",
+        "refunds": [refund, {**refund, "id": 2, "amount": 0}],
+    }
+    mapping = parse_mapping(NESTED.encode())
+    found = [(event["type"], event["id"], event["amount"]) for event in mapping.events(order)]
+    assert found == [("order.placed", "7", 92), ("order.returned", "7-1", 5)]
+    assert mapping.events(order | {"test": True}) == []
 
 
 def test_the_file_of_sources_can_be_read(tmp_path: Path) -> None:

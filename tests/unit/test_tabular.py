@@ -10,7 +10,7 @@ import duckdb
 import openpyxl
 import pytest
 
-from streams.mapping import TableForm
+from streams.row_mapping import TableForm
 from streams.tabular import Table, TableError, TableRow, open_table
 
 CHINESE = "客户,金额,备注\r\n" + "".join(f"张伟{n},{n}.5,订单已经取消请尽快联系客户服务\r\n" for n in range(40))

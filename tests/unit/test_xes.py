@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streams.import_file import import_file
-from streams.mapping import TableForm
+from streams.row_mapping import TableForm
 from streams.tabular import TableError, TableRow, open_table
 
 LOG = b"""\

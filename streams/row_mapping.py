@@ -1,0 +1,126 @@
+"""A compiled mapping at work: rows become events, as plain objects."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from schemas.errors import ContractError
+from streams.mapping_conditions import Condition
+from streams.mapping_paths import Row
+from streams.mapping_targets import Target
+from streams.mapping_values import Value
+
+_REASONS: Final = {"customer_id": "no_customer", "at_ms": "bad_time"}
+
+
+@dataclass(frozen=True, slots=True)
+class TableForm:
+    """How a file is read; what is None is found out."""
+
+    format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setter:
+    """Fills a field."""
+
+    target: Target
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one entry of a mapping makes of a record: an event, or one of each item of a list in it."""
+
+    when: Condition | None
+    type_of: Callable[[Row, Row], str]
+    setters: Mapping[str, tuple[Setter, ...]]
+    """By type."""
+    each: Callable[[Row], Sequence[Row]] | None = None
+    """The items of the list."""
+
+
+_Make = Callable[[Row, str, list[dict[str, Any]]], None]
+"""Appends what an entry makes of a record at a position."""
+
+
+class RowMapping:
+    """Makes events of rows. A row gives all of its events, or none and a reason.
+
+    Args:
+        table: how a file is read.
+        columns: every column that is used: a file that lacks one is not what the mapping is for.
+        skip: the rows of which no event is made.
+        entries: in the order of their events.
+    """
+
+    def __init__(self, table: TableForm, columns: Sequence[str], skip: Condition | None, entries: Sequence[Entry]) -> None:
+        self.table = table
+        self.columns = tuple(columns)
+        self._skip = skip
+        self._entries = tuple(entries)
+        self._make = tuple(_compiled(entry) for entry in entries)
+        self._one_is_due = all(entry.each is None for entry in entries)
+
+    @property
+    def makes(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The types of events, each with the fields that it gets, in the order of the file."""
+        return [
+            (tag, tuple(setter.target.name.removesuffix("_ms") for setter in setters))
+            for entry in self._entries
+            for tag, setters in entry.setters.items()
+        ]
+
+    def events(self, row: Row, position: str = "") -> list[dict[str, Any]]:
+        """The events of a row as plain objects with `at_ms`; none for a row to be skipped, or whose lists have no items.
+
+        Args:
+            row: values by column: text, or what Excel, Parquet or JSON make of it.
+            position: of the row, like `orders.csv:17`; ids may be made of it. Items of lists have their number behind it.
+
+        Raises:
+            ContractError: no event can be made; the message names the column and what is allowed there.
+        """
+        found: list[dict[str, Any]] = []
+        if self._skip is not None and self._skip(row, row):
+            return found
+        for make in self._make:
+            make(row, position, found)
+        if not found and self._one_is_due:
+            raise ContractError(
+                "no_type", "no event of the mapping has a `when` that holds; `skip_when` leaves rows out on purpose"
+            )
+        return found
+
+
+def _compiled(entry: Entry) -> _Make:
+    when, type_of, each = entry.when, entry.type_of, entry.each
+    plans = {
+        tag: [(setter.target.name, setter.value, setter.target.required) for setter in setters]
+        for tag, setters in entry.setters.items()
+    }
+
+    def make_one(row: Row, record: Row, position: str, found: list[dict[str, Any]]) -> None:
+        if when is not None and not when(row, record):
+            return
+        tag = type_of(row, record)
+        event: dict[str, Any] = {"type": tag}
+        for name, value_of, required in plans[tag]:
+            value = value_of(row, record, position)
+            if value is not None:
+                event[name] = value
+            elif required:
+                raise ContractError(_REASONS.get(name, "missing_field"), f"the row has nothing for `{name}` of {tag}")
+        found.append(event)
+
+    if each is None:
+        return lambda row, position, found: make_one(row, row, position, found)
+
+    def make_each(record: Row, position: str, found: list[dict[str, Any]]) -> None:
+        for index, item in enumerate(each(record)):
+            make_one(item, record, f"{position}#{index}" if position else "", found)
+
+    return make_each
