@@ -85,7 +85,8 @@ class Outcome:
         }
 
     def __str__(self) -> str:
-        lines = [f"{self.redriven} redriven: ingest reads them now; `churnwatch dlq list` shows those that it refuses again"]
+        then = ": ingest reads them now; `churnwatch dlq list` shows those that it refuses again" if self.redriven else ""
+        lines = [f"{self.redriven} redriven{then}"]
         lines += [f"not redriven: {position}: {why}" for position, why in list(self.not_whole.items())[:_SHOWN]]
         if len(self.not_whole) > _SHOWN:
             lines.append(f"not redriven: {len(self.not_whole) - _SHOWN} more")
