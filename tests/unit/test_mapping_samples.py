@@ -1,6 +1,6 @@
 """The mappings of other systems' records, each with records as their makers publish them: which events they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,14 +75,14 @@ PICTURES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Arrived:
     value: bytes | None
     offset: int
     topic: str = "raw"
     partition: int = 0
     timestamp: int = -1
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def records_of(name: str) -> Iterator[Arrived]:
