@@ -6,6 +6,7 @@ import decimal
 import gzip
 import importlib
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ def open_table(path: Path, form: TableForm | None = None) -> Iterator[Table]:
                 yield _of_lines(kind, path, lines, form)
         except XesError as error:
             raise TableError(f"{path}: {error}") from None
-        except (gzip.BadGzipFile, EOFError) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise TableError(f"{path}: the gzip file is damaged: {error}") from None
 
 

@@ -38,6 +38,10 @@ def xes_rows(file: IO[bytes]) -> Iterator[XesRow]:
         parser.close()
     except ET.ParseError as error:
         raise XesError(f"the XML cannot be read: {error}") from None
+    except XesError:
+        raise
+    except (LookupError, ValueError) as error:  # an encoding that is unknown, or that the parser cannot read
+        raise XesError(f"the XML cannot be read: {error}; save it as UTF-8") from None
 
 
 class _Log:
@@ -69,6 +73,8 @@ class _Log:
         if not self._open and kind != "log":
             raise XesError(f"the file is XML, but not XES: it begins with <{kind}>, not with <log>")
         self._open.append(kind)
+        if kind in {"trace", "event"} and (self._event is not None or (kind == "trace" and self._case is not None)):
+            raise XesError(f"a <{kind}> stands within {'an <event>' if self._event is not None else 'a <trace>'}")
         if kind == "trace":
             self._case, self._case_fault, self._of_case = {}, None, []
         elif kind == "event":

@@ -57,6 +57,8 @@ def test_gzip_is_unpacked_and_damage_is_told(tmp_path: Path) -> None:
     assert len(rows(written(tmp_path, packed, "shop.csv.gz"))) == 10_000
     with pytest.raises(TableError, match="damaged"):
         rows(written(tmp_path, packed[:-20], "cut.csv.gz"))
+    with pytest.raises(TableError, match="damaged"):
+        rows(written(tmp_path, packed[:20] + b"\xff\x00\xff" + packed[23:], "changed.csv.gz"))
 
 
 def test_broken_lines_are_rows_with_a_fault_and_their_bytes_and_the_others_are_read(tmp_path: Path) -> None:

@@ -115,9 +115,13 @@ def test_a_value_that_is_not_of_its_kind_is_a_fault_of_its_event_and_one_of_a_ca
     [
         (b"", "no element found"),
         (LOG[:-20], "unclosed token|no element found"),
-        (LOG.replace(b"</event>", b"", 1), "mismatched tag: line 22"),
+        (LOG.replace(b"</global>", b""), "mismatched tag: line 24"),
         (b"<html><body/></html>", "begins with <html>, not with <log>"),
         (b'<!DOCTYPE log [<!ENTITY a "ha">]><log>&a;</log>', "declares a document type"),
+        (LOG.replace(b"UTF-8", b"GB18030"), "multi-byte encodings are not supported; save it as UTF-8"),
+        (LOG.replace(b"UTF-8", b"UTF-9"), "unknown encoding: UTF-9; save it as UTF-8"),
+        (b"<log><event><event/></event></log>", "a <event> stands within an <event>"),
+        (b"<log><trace><trace/></trace></log>", "a <trace> stands within a <trace>"),
     ],
 )
 def test_a_file_that_is_no_whole_log_is_refused_with_its_name_and_the_place(content: bytes, words: str, tmp_path: Path) -> None:
