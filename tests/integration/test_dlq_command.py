@@ -279,6 +279,13 @@ async def test_letters_are_chosen_by_reason_source_and_time_and_what_no_source_b
     assert await shop.churnwatch("dlq", "redrive", "--source", "orders", "--again") == 1
     assert await shop.count("redrive") == 3
 
+    # Of two whose headers were left out, another record stands in the place of the first, and none in that of the second.
+    await shop.send(b"[]")
+    await put_letters(shop, [letter(n, topic=shop.topic, headers=(("h", b"x" * MAX_HEADER_BYTES),)) for n in range(2)])
+    assert await shop.churnwatch("dlq", "redrive", "--source", shop.topic, "--yes", "--json") == 1
+    assert list(last_line(capsys)["not_whole"]) == [f"{shop.topic}/0/0", f"{shop.topic}/0/1"]
+    assert await shop.count("redrive") == 3
+
 
 async def put_letters(shop: Shop, letters: Sequence[DeadLetter]) -> None:
     await asyncio.sleep(0.01)  # the next millisecond
