@@ -115,7 +115,7 @@ def test_a_value_that_is_not_of_its_kind_is_a_fault_of_its_event_and_one_of_a_ca
     [
         (b"", "no element found"),
         (LOG[:-20], "unclosed token|no element found"),
-        (LOG.replace(b"</global>", b""), "mismatched tag: line 24"),
+        (LOG.replace(b"</global>", b""), "mismatched tag: line 25"),
         (b"<html><body/></html>", "begins with <html>, not with <log>"),
         (b'<!DOCTYPE log [<!ENTITY a "ha">]><log>&a;</log>', "declares a document type"),
         (LOG.replace(b"UTF-8", b"GB18030"), "multi-byte encodings are not supported; save it as UTF-8"),
