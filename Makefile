@@ -22,7 +22,7 @@ CORE_TESTS := tests/unit tests/properties tests/golden
 # With a broker: two files at once, each process with a broker of its own; a file stays together for what it sets up.
 TWO_AT_ONCE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-ingest bench-latency bench-recovery bench-idle bench-scale bench-kill flame bench-engine bench-model bench-incidents evaluate requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-ingest bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door flame bench-engine bench-model bench-incidents evaluate requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ bench-scale: $(STAMP) ## detect with one, two and four workers and partitions
 
 bench-kill: $(STAMP) ## kill -9 of a worker until the next alert of its partitions
 	@$(BENCH).bench_kill $(ARGS)
+
+bench-door: $(STAMP) ## webhooks a second, how long each waits, what is lost when the worker is killed
+	@$(BENCH).bench_door $(ARGS)
 
 flame: $(STAMP) ## a flame graph of the detect worker under load: flame.svg, or ARGS="--output FILE"
 	@$(BENCH).flame $(ARGS)

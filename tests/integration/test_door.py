@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
-from detect_log import new_installation, until
+from detect_log import PATIENCE_S, new_installation, until
 from door_run import records_of, signed, topics_of, url, with_door
-from processes import broker_process
+from processes import broker_process, worker
+from webhooks import Sent, load
 
 from streams.door import Door
 from streams.readiness import readiness
 from streams.settings import Settings
 from streams.worker import Roles, running_roles
-
-pytestmark = pytest.mark.kafka
 
 Unique = Callable[[str], str]
 
@@ -39,6 +38,7 @@ async def post(client: ClientSession, settings: Settings, body: bytes) -> int:
         return answer.status
 
 
+@pytest.mark.kafka
 async def test_a_webhook_is_in_its_topic_as_it_came_when_it_is_answered(bootstrap: str, unique: Unique, tmp_path: Path) -> None:
     settings = with_door(new_installation(bootstrap, unique("door")), tmp_path, headers="[X-Event]")
     body = b'{ "id": 1,\n "name": "\xe4\xbd\xa0" }'
@@ -63,6 +63,7 @@ async def test_a_webhook_is_in_its_topic_as_it_came_when_it_is_answered(bootstra
     assert await records_of(settings, settings.topic("events")) == []
 
 
+@pytest.mark.kafka
 async def test_what_comes_at_once_goes_out_together_and_into_every_partition(
     bootstrap: str, unique: Unique, tmp_path: Path
 ) -> None:
@@ -96,3 +97,28 @@ async def test_a_broker_that_does_not_answer_is_told_to_senders_and_to_probes_un
             assert await post(client, settings, b"after") == 202
             values = {record.value for record in await records_of(settings)}
         assert {b"before", b"after"} <= values <= {b"before", b"meanwhile", b"after"}
+
+
+@pytest.mark.kafka
+async def test_nothing_that_was_answered_is_lost_while_the_process_is_killed_stopped_and_started_again(
+    bootstrap: str, unique: Unique, tmp_path: Path
+) -> None:
+    #  first             second
+    #  |------- SIGKILL  |------- SIGTERM     the load goes on all the time
+    settings = with_door(new_installation(bootstrap, unique("door")), tmp_path, rate_per_s=1_000_000)
+    sent = Sent()
+    sending = asyncio.create_task(load(url(settings), sent, seconds=PATIENCE_S, connections=50))
+    for end, status in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0)):
+        with worker(settings, tmp_path / end.name, "door") as running:
+            await answered_more(sent)
+            running.process.send_signal(end)
+            assert await asyncio.to_thread(running.process.wait, 10) == status, running.said
+    sent.enough = True
+    result = await sending
+    assert set(result.status_codes) <= {202, 503}
+    assert sent.lost([record.value for record in await records_of(settings)]) == set()
+
+
+async def answered_more(sent: Sent) -> None:
+    enough = len(sent.answered) + 500
+    await until(lambda: len(sent.answered) >= enough)
