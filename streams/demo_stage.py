@@ -94,6 +94,7 @@ def stage(rules: Path) -> Iterator[tuple[Settings, Worker]]:
             replication=1,
             redis_url=f"redis://127.0.0.1:{valkey.port}/0",
             metrics_port=0,
+            door_port=0,
             clock="event",
             tick_ms=_TICK_MS,
             heartbeat_ms=_HEARTBEAT_MS,

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import structlog
 from aiohttp import web
@@ -21,11 +21,13 @@ from streams.door_requests import UNKNOWN, Entrance, Refusal, accepted, take
 from streams.door_signatures import Verifier, scheme_of
 from streams.door_terms import DoorTerms
 from streams.readiness import Obstacle
-from streams.settings import Settings, SettingsError, variable
+from streams.settings import Settings, SettingsError, Topic, variable
 from streams.sources import Source, SourcesError, load_sources
 
 _FINISH_WITHIN_S: Final = 2.0
 """For what was accepted when a stop begins; with what the producers take, it is less than a worker has for its stop."""
+_CUT_OFF_S: Final = 1.25
+"""aiohttp waits for so long, and as long again, before it cuts connections off: a little longer than the above."""
 _TELL_AGAIN_S: Final = 60.0
 _BACKLOG: Final = 1_024
 
@@ -96,14 +98,20 @@ class Door(Service):
         log.info("door.listens", port=self.port, sources=",".join(self._entrances))
 
     async def on_stop(self) -> None:
-        """Accept nothing more, finish what was accepted, then let go of Kafka."""
+        """Accept nothing more, and finish what was accepted, or tell its senders that it is not."""
         self.port = 0
         if self._runner is not None:
+            giving_up = asyncio.get_running_loop().call_later(_FINISH_WITHIN_S, self._refuse_the_rest)
             await self._runner.cleanup()
+            giving_up.cancel()
 
     async def on_shutdown(self) -> None:
         """After the lanes have ended."""
         await asyncio.gather(*(entrance.lane.close() for entrance in self._entrances.values()))
+
+    def _refuse_the_rest(self) -> None:
+        for entrance in self._entrances.values():
+            entrance.lane.refuse("the door is closing")
 
     def runner(self) -> web.AppRunner:
         """What answers requests; where it listens is another's to say."""
@@ -115,7 +123,7 @@ class Door(Service):
             access_log=None,
             logger=_logger(),
             auto_decompress=False,
-            shutdown_timeout=_FINISH_WITHIN_S,
+            shutdown_timeout=_CUT_OFF_S,
         )
 
     def _counted(self, handle: Callable[[web.Request], Awaitable[int]]) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -129,6 +137,9 @@ class Door(Service):
                 self.counters.requests[source, refusal.status] += 1
                 self._tell(source, refusal)
                 return refusal.response()
+            except Exception:
+                self.counters.requests[source, 500] += 1
+                raise
             self.counters.taken_s[source] += time.monotonic() - begin_s
             self.counters.taken_bytes[source] += size_bytes
             self.counters.requests[source, 202] += 1
@@ -157,10 +168,14 @@ async def _nowhere(_request: web.Request) -> int:
 
 
 def _entrances(settings: Settings, sources: Sequence[Source]) -> dict[str, Entrance]:
+    ours = {settings.topic(name) for name in get_args(Topic)} - {settings.topic("actions")}
     faults: list[str] = []
     found: dict[str, Entrance] = {}
     for source in sources:
         if source.door is None:
+            continue
+        if source.topic in ours:
+            faults.append(f"the door of {source.topic}: it is a topic of ours, and nobody else writes to it")
             continue
         try:
             found[source.topic] = _entrance(settings, source.topic, source.door)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import structlog
@@ -37,15 +38,17 @@ class Lane:
     whether it was stored, and the broker might take the next batch under the same sequence number for that one.
     """
 
-    def __init__(self, settings: Settings, topic: str) -> None:
+    def __init__(self, settings: Settings, topic: str, make_writer: Callable[[Settings], LogWriter] = LogWriter) -> None:
         self.topic = topic
         self.failing_since_s: float | None = None
         """By the monotonic clock; None while all is well."""
         self.trouble = ""
         self._settings = settings
         self._within_s = settings.door_wait_ms / 1000
-        self._writer = LogWriter(settings)
+        self._make_writer = make_writer
+        self._writer = make_writer(settings)
         self._waiting: deque[_Waiting] = deque()
+        self._under_way: list[_Waiting] = []
         self._arrived = asyncio.Event()
         self._batches = 0
 
@@ -76,20 +79,29 @@ class Lane:
         """Write until cancelled."""
         while True:
             await self._arrived.wait()
-            batch = self._next_batch()
+            self._under_way = self._next_batch()
             try:
-                await self._send(batch)
+                await self._send([waiting.row for waiting in self._under_way])
             except (KafkaError, TimeoutError) as error:
-                self._fail(batch, repr(error) if isinstance(error, KafkaError) else f"no answer for {self._within_s:g} s")
+                self.refuse(repr(error) if isinstance(error, KafkaError) else f"no answer for {self._within_s:g} s")
                 await self._come_back()
             else:
-                for waiting in batch:
+                for waiting in self._under_way:
                     if not waiting.written.done():
                         waiting.written.set_result(None)
 
+    def refuse(self, trouble: str) -> None:
+        """Nobody waits for a topic that cannot be written: senders come again, and nothing piles up here."""
+        self.failing_since_s, self.trouble = time.monotonic(), trouble
+        for waiting in [*self._under_way, *self._waiting]:
+            if not waiting.written.done():
+                waiting.written.set_exception(NotWrittenError(trouble))
+        self._waiting.clear()
+        self._arrived.clear()
+
     async def close(self) -> None:
         """Let go of the connections, after `run` was cancelled."""
-        self._fail([], "the door is closing")
+        self.refuse("the door is closing")
         await self._writer.close(_LET_GO_WITHIN_S)
 
     def _next_batch(self) -> list[_Waiting]:
@@ -102,21 +114,12 @@ class Lane:
             self._arrived.clear()
         return batch
 
-    async def _send(self, batch: list[_Waiting]) -> None:
+    async def _send(self, rows: list[Row]) -> None:
         async with asyncio.timeout(self._within_s):
             partitions = await self._writer.partitions(self.topic)
             place = Place(self.topic, partitions[self._batches % len(partitions)])
             self._batches += 1
-            await self._writer.write({place: [waiting.row for waiting in batch]})
-
-    def _fail(self, batch: list[_Waiting], trouble: str) -> None:
-        """Nobody waits for a topic that cannot be written: senders come again, and nothing piles up here."""
-        self.failing_since_s, self.trouble = time.monotonic(), trouble
-        for waiting in [*batch, *self._waiting]:
-            if not waiting.written.done():
-                waiting.written.set_exception(NotWrittenError(trouble))
-        self._waiting.clear()
-        self._arrived.clear()
+            await self._writer.write({place: rows})
 
     async def _come_back(self) -> None:
         """With a new producer, once the topic is heard of: who is not ready is not asked, so no request would show it."""
@@ -124,7 +127,7 @@ class Lane:
         since_s = self.failing_since_s or 0.0
         while True:
             await self._writer.close(_LET_GO_WITHIN_S)
-            self._writer = LogWriter(self._settings)
+            self._writer = self._make_writer(self._settings)
             try:
                 await self.connect()
             except (KafkaError, TimeoutError):

@@ -99,6 +99,21 @@ async def test_a_broker_that_does_not_answer_is_told_to_senders_and_to_probes_un
         assert {b"before", b"after"} <= values <= {b"before", b"meanwhile", b"after"}
 
 
+async def test_a_stop_does_not_wait_for_a_broker_that_does_not_answer_and_senders_are_told(
+    unique: Unique, tmp_path: Path
+) -> None:
+    with broker_process() as (broker, bootstrap):
+        settings = with_door(new_installation(bootstrap, unique("door")), tmp_path)
+        with worker(settings, tmp_path / "worker", "door") as running:
+            await until(lambda: "worker.ready" in running.said)
+            broker.send_signal(signal.SIGSTOP)
+            async with ClientSession() as client:
+                asking = asyncio.create_task(post(client, settings, b"too late"))
+                await asyncio.sleep(0.2)
+                assert await asyncio.to_thread(running.stop) == 0, running.said
+                assert await asking == 503
+
+
 @pytest.mark.kafka
 async def test_nothing_that_was_answered_is_lost_while_the_process_is_killed_stopped_and_started_again(
     bootstrap: str, unique: Unique, tmp_path: Path

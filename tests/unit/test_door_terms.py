@@ -100,6 +100,15 @@ def test_a_door_whose_secrets_are_not_there_does_not_open(tmp_path: Path, sectio
         make_door(load_settings(door_port=1, sources=sources(tmp_path, section)))
 
 
+def test_nobody_writes_to_the_log_from_outside_but_actions_may_come_in(tmp_path: Path) -> None:
+    path = tmp_path / "sources.yaml"
+    path.write_text("sources: [{topic: churn.events, feed: orders, door: {signature: none}}]")
+    with pytest.raises(SourcesError, match=r"the door of churn\.events: it is a topic of ours"):
+        make_door(load_settings(door_port=1, sources=path))
+    path.write_text("sources: [{topic: churn.actions, feed: actions, door: {signature: none}}]")
+    make_door(load_settings(door_port=1, sources=path))
+
+
 def test_the_door_is_among_the_usual_roles_where_it_has_a_port() -> None:
     assert load_settings(door_port=0).usual_roles() == ("ingest", "detect", "learn", "clock", "deliver")
     assert load_settings(door_port=8000).usual_roles() == ("ingest", "detect", "learn", "clock", "deliver", "door")
