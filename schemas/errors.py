@@ -10,10 +10,13 @@ from typing import Final
 CODES: Final[Mapping[str, str]] = {
     "alert_not_open": "an action on an alert that is over, or that only opens later",
     "alert_unknown": "an action on an alert that the customer does not have",
+    "bad_avro": "bytes that are not what their Avro schema says",
     "bad_calendar": "opening hours or dates of a calendar that make no sense",
     "bad_document": "a published document that does not have its form",
     "bad_duration": "not an ISO 8601 duration, or one of the wrong sort",
+    "bad_envelope": "a record that does not have the envelope that its mapping names",
     "bad_field": "a field of the wrong type, or outside what it may be",
+    "bad_frame": "a record without the frame of a schema registry",
     "bad_holidays": "a country or year whose public holidays are not known",
     "bad_json": "not JSON, or nested too deeply",
     "bad_model": "a model whose lists do not fit together, or that this release cannot score",
@@ -35,6 +38,7 @@ CODES: Final[Mapping[str, str]] = {
     "too_far_ahead": "an event further ahead of the broker's time than clocks may differ",
     "too_large": "a record over the limit of its topic",
     "unknown_currency": "an amount in a currency that the mapping has no rate for",
+    "unknown_schema": "a schema that the registry does not have, or that is of another kind",
     "unknown_type": "a type that this release does not know",
 }
 """Every code and what it means. They are stable: dead letters, metrics and dashboards name them."""

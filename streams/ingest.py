@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import structlog
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust import App
 
 from schemas.codec import encode
@@ -19,12 +19,12 @@ from streams.dead_letters import dead_letter_row
 from streams.first_rules import wait_for_first_rules
 from streams.heartbeats import Lane, Progress, Reading
 from streams.log_writer import LogWriter
-from streams.mapping import MappingError, load_mapping
 from streams.poison import PoisonWatch
-from streams.redrive import route_redriven
-from streams.routing import Terms, Translate, route
+from streams.redrive import first_topic, route_redriven
+from streams.routing import route
 from streams.settings import Settings
-from streams.sources import REDRIVE_FEED, Source, SourcesError, load_sources
+from streams.source_terms import load_terms
+from streams.sources import REDRIVE_FEED, Source, load_sources
 from streams.topic_tail import heartbeat_in, read_to_end, reader
 from streams.transactions import Place, Row
 from streams.transport import Chunk, ChunkConsumer, consumer_of
@@ -95,7 +95,8 @@ class Ingest:
     def __init__(self, settings: Settings, sources: tuple[Source, ...]) -> None:
         self.counters = IngestCounters()
         self._settings = settings
-        self._terms = {source.topic: _terms(settings, source) for source in sources}
+        self._sources = load_terms(settings, sources)
+        self._terms = self._sources.by_topic
         self._progress = Progress({source.topic: source.feed for source in sources})
         self._writer = LogWriter(settings)
         self._poison = PoisonWatch(settings.max_dead_letter_share)
@@ -138,6 +139,8 @@ class Ingest:
             if self._leaving:
                 return
             self._rules_lead = True
+        if not await self._sources.prepare(self._named(chunks), lambda: not self._leaving):
+            return
         routed = [self._route(chunk) for chunk in chunks]
         for chunk, part in zip(chunks, routed, strict=True):
             if self._terms[chunk.tp.topic].source.feed == REDRIVE_FEED:
@@ -152,6 +155,14 @@ class Ingest:
             self._done(chunk, part)
         if self._progress.behind:
             self._caught_up.set()
+
+    def _named(self, chunks: list[Chunk]) -> Iterator[tuple[str, ConsumerRecord]]:
+        """Records with the topic on whose terms they are read."""
+        for chunk in chunks:
+            topic = chunk.tp.topic
+            again = self._terms[topic].source.feed == REDRIVE_FEED
+            for record in chunk.records:
+                yield (first_topic(record) if again else topic), record
 
     def _route(self, chunk: Chunk) -> _Routed:
         terms, routed = self._terms[chunk.tp.topic], _Routed()
@@ -202,22 +213,6 @@ class Ingest:
             records = await read_to_end(consumer, TopicPartition(self._settings.topic("progress"), 0))
         beats = [beat for record in records if (beat := heartbeat_in(record)) is not None]
         return [beat for beat in beats if beat.topic in self._terms]
-
-
-def _terms(settings: Settings, source: Source) -> Terms:
-    return Terms(
-        source=source,
-        partitions=settings.partitions,
-        translate=_translation(source.mapping) if source.mapping is not None else None,
-        max_ahead_ms=settings.max_ahead_ms if settings.clock == "broker" else None,
-    )
-
-
-def _translation(path: Path) -> Translate:
-    try:
-        return load_mapping(path).events
-    except (MappingError, OSError) as error:
-        raise SourcesError(str(error)) from None
 
 
 def _beat_key(beat: Heartbeat) -> bytes:

@@ -63,7 +63,7 @@ def _events_of(row: TableRow, name: str, mapping: RowMapping | None) -> list[Eve
         position = f"{name}:{row.number}"
         if mapping is None:
             return [_checked(decode_line(row.raw))]
-        return [_checked(convert_record(event)) for event in mapping.events(row.values, position)]
+        return [_checked(convert_record(event)) for event in mapping.events_of(row.values, position)]
     except ContractError as error:
         return DeadLetter(
             value=row.raw,

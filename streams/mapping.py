@@ -11,6 +11,7 @@ from streams.mapping_paths import RECORD, Get, Row, getter, steps_of
 from streams.mapping_targets import TARGETS, Target
 from streams.mapping_values import Cells, Value, looked_up
 from streams.mapping_values import shown as shown_cell
+from streams.record_formats import RecordForm, read_record_form
 from streams.row_mapping import Entry, RowMapping, Setter, TableForm
 from streams.rules_values import Field, list_of, mapping_of, meant, one_of, read_fields, text, time_zone
 from streams.yaml_nodes import Entries, FaultyFileError, Items, Node, Place, Refused, Scalar, read_yaml, shown
@@ -63,7 +64,8 @@ def _document(root: Node, place: Place) -> RowMapping:
             entries += [] if entry is None else [entry]
     elif events is not None:
         place.at("events").refuse(events.line, f"{shown(events)} stands here; a list of events is wanted")
-    return RowMapping(TableForm(**read.get("file", {})), sorted(form.columns), skip, entries)
+    table, record = TableForm(**read.get("file", {})), read.get("record", RecordForm())
+    return RowMapping(table, record, sorted(form.columns), skip, entries)
 
 
 def _entry(node: Node, place: Place, form: FileForm) -> Entry | None:
@@ -213,6 +215,7 @@ _FILE: Final = {
     "sheet": Field(text),
 }
 _SECTIONS: Final = {
+    "record": Field(read_record_form),
     "file": Field(lambda node, place: read_fields(node, place, _FILE)),
     "missing": Field(_missing),
     "decimal": Field(one_of((".", ","), "a decimal sign")),

@@ -17,6 +17,7 @@ from streams.mapping import load_mapping
 from streams.mapping_findings import Findings
 from streams.routing import Terms, route
 from streams.settings import Settings
+from streams.source_terms import SourceTerms, load_terms
 from streams.sources import Source
 from streams.topic_tail import read_through, reader
 from streams.topics import partition_count
@@ -79,6 +80,7 @@ def check_topic(path: Path, settings: Settings, records: Records, sample: int) -
 
     Raises:
         MappingError: with all faults.
+        SourcesError: its records need a schema registry that the settings do not name.
         TopicNotFound: by this name.
         OSError: the mapping cannot be read.
         KafkaError: the broker does not answer.
@@ -87,23 +89,21 @@ def check_topic(path: Path, settings: Settings, records: Records, sample: int) -
     partitions = partition_count(settings, records.topic)
     if partitions is None:
         raise TopicNotFound(f"there is no topic {records.topic} on {settings.bootstrap}")
-    terms = Terms(
-        source=Source(records.topic, feed="", mapping=path),
-        partitions=settings.partitions,
-        translate=findings.mapping.events,
-        max_ahead_ms=settings.max_ahead_ms if settings.clock == "broker" else None,
-    )
+    terms = load_terms(settings, [Source(records.topic, feed="", mapping=path)])
     findings.source = f"the {'last' if records.newest else 'first'} records of {records.topic}"
     asyncio.run(_look(findings, settings, records, partitions, terms, sample))
     return findings
 
 
-async def _look(findings: Findings, settings: Settings, records: Records, partitions: int, terms: Terms, sample: int) -> None:
+async def _look(
+    findings: Findings, settings: Settings, records: Records, partitions: int, terms: SourceTerms, sample: int
+) -> None:
     async with reader(settings) as consumer:
         for partition in range(partitions):
             async for record in _some(consumer, TopicPartition(records.topic, partition), records, partitions):
                 place = f"{record.topic}/{record.partition}/{record.offset}"
-                findings.add(place, _plain(record.value or b""), _routed(record, terms), sample)
+                await terms.prepare([(record.topic, record)], lambda: True)
+                findings.add(place, _plain(record.value or b""), _routed(record, terms.by_topic[record.topic]), sample)
 
 
 async def _some(

@@ -20,6 +20,11 @@ def redrive_row(letter: DeadLetter) -> Row:
     return Row(position_of(letter).encode(), letter.value, [*place_headers(letter), *original_headers(letter)])
 
 
+def first_topic(record: SourceRecord) -> str:
+    """Where a record of `churn.redrive` stood first; empty if it does not say."""
+    return (dict(record.headers).get("topic") or b"").decode(errors="replace")
+
+
 @dataclass(slots=True)
 class _Original:
     """The record as it stood at its first position."""

@@ -1,12 +1,11 @@
 """What becomes of a source record: events for the log, or a dead letter. A pure function of the record."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
-import orjson
 from aiokafka.partitioner import murmur2
 
 from schemas.codec import Record, convert_record, decode_line, encode
@@ -14,12 +13,14 @@ from schemas.decisions import DeadLetter
 from schemas.errors import ContractError
 from schemas.events import Event, SourcePosition
 from schemas.instants import MAX_INSTANT_MS, format_instant
+from streams.record_formats import JSON_ROWS, Decode
 from streams.sources import Source
 from streams.topics import MAX_VALUE_BYTES
 
 WATERMARK_HEADER: Final = "churn-watermark"
 """A record without a value and with this header promises: no event older than this follows in its partition."""
 
+_NO_VALUE: Final = f"the record has no value, and no header {WATERMARK_HEADER} that would explain it"
 _MESSAGE_CHARACTERS: Final = 500
 _MAX_INSTANT_DIGITS: Final = len(str(MAX_INSTANT_MS))
 _REMEMBERED_KEYS: Final = 65_536
@@ -51,10 +52,11 @@ class Terms:
     """None: a record is one event."""
     max_ahead_ms: int | None = None
     """How far an event may be ahead of its record's timestamp; None: time is what the events say."""
+    decode: Decode = JSON_ROWS
+    """Makes the row that is translated."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
+class LogRecord(NamedTuple):
     """A record of `churn.events` to be written."""
 
     partition: int
@@ -62,8 +64,7 @@ class LogRecord:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(NamedTuple):
     """What goes into the log; nothing, for a watermark and for a row of which the mapping makes no event."""
 
     records: tuple[LogRecord, ...] = ()
@@ -110,15 +111,15 @@ def log_partition(key: bytes, partitions: int) -> int:
 
 
 def _forward(record: SourceRecord, terms: Terms, came_by: SourcePosition | None) -> Forward:
-    if record.value is None:
-        return Forward(max_event_ms=_watermark_ms(record.headers))
-    if len(record.value) > MAX_VALUE_BYTES:
-        raise ContractError("too_large", f"the record has {len(record.value)} bytes: at most {MAX_VALUE_BYTES} are taken")
-    events = [checked(event) for event in _events(record, record.value, terms.translate)]
+    value = record.value
+    if value is None and (mark_ms := _watermark_ms(record.headers)) is not None:
+        return Forward(max_event_ms=mark_ms)
+    if value is not None and len(value) > MAX_VALUE_BYTES:
+        raise ContractError("too_large", f"the record has {len(value)} bytes: at most {MAX_VALUE_BYTES} are taken")
     written: list[LogRecord] = []
     max_event_ms: int | None = None
     clamped = 0
-    for index, event in enumerate(events):
+    for index, event in enumerate(_events(record, terms)):
         at_ms = _not_ahead(event.at_ms, record.timestamp, terms.max_ahead_ms)
         clamped += at_ms < event.at_ms
         max_event_ms = at_ms if max_event_ms is None else max(at_ms, max_event_ms)
@@ -130,17 +131,16 @@ def _forward(record: SourceRecord, terms: Terms, came_by: SourcePosition | None)
     return Forward(tuple(written), max_event_ms, clamped)
 
 
-def _events(record: SourceRecord, value: bytes, translate: Translate | None) -> list[Record]:
-    if translate is None:
-        return [decode_line(value)]
-    try:
-        row = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        row = decode_line(value)  # it names the fault in the same words as everywhere
-    if not isinstance(row, dict):
-        raise ContractError("not_an_object", "a mapping reads JSON objects, and the record is something else")
+def _events(record: SourceRecord, terms: Terms) -> list[Event]:
+    if terms.translate is None:
+        if record.value is None:
+            raise ContractError("no_value", _NO_VALUE)
+        return [checked(decode_line(record.value))]
+    row = terms.decode(record.value, record.headers)
+    if row is None:
+        return []
     position = f"{record.topic}/{record.partition}/{record.offset}"
-    return [convert_record(event) for event in translate(row, position)]
+    return [checked(convert_record(event)) for event in terms.translate(row, position)]
 
 
 def checked(record: Record) -> Event:
@@ -178,11 +178,10 @@ def log_record(event: Event, partitions: int) -> LogRecord:
     return LogRecord(log_partition(key, partitions), key, value)
 
 
-def _watermark_ms(headers: Sequence[tuple[str, bytes]]) -> int:
-    found: Mapping[str, bytes] = dict(headers)
-    text = found.get(WATERMARK_HEADER)
+def _watermark_ms(headers: Sequence[tuple[str, bytes]]) -> int | None:
+    text = dict(headers).get(WATERMARK_HEADER)
     if text is None:
-        raise ContractError("no_value", f"the record has no value, and no header {WATERMARK_HEADER} that would explain it")
+        return None
     if not text.isdigit() or len(text) > _MAX_INSTANT_DIGITS or int(text) > MAX_INSTANT_MS:
         raise ContractError("bad_watermark", f"the header {WATERMARK_HEADER} is {text[:40]!r}: milliseconds are wanted")
     return int(text)

@@ -9,6 +9,7 @@ from streams.mapping_conditions import Condition
 from streams.mapping_paths import Row
 from streams.mapping_targets import Target
 from streams.mapping_values import Value
+from streams.record_formats import RecordForm, row_of
 
 _REASONS: Final = {"customer_id": "no_customer", "at_ms": "bad_time"}
 
@@ -52,13 +53,22 @@ class RowMapping:
 
     Args:
         table: how a file is read.
+        record: how the records of a topic are.
         columns: every column that is used: a file that lacks one is not what the mapping is for.
         skip: the rows of which no event is made.
         entries: in the order of their events.
     """
 
-    def __init__(self, table: TableForm, columns: Sequence[str], skip: Condition | None, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self,
+        table: TableForm,
+        record: RecordForm,
+        columns: Sequence[str],
+        skip: Condition | None,
+        entries: Sequence[Entry],
+    ) -> None:
         self.table = table
+        self.record = record
         self.columns = tuple(columns)
         self._skip = skip
         self._entries = tuple(entries)
@@ -94,6 +104,11 @@ class RowMapping:
                 "no_type", "no event of the mapping has a `when` that holds; `skip_when` leaves rows out on purpose"
             )
         return found
+
+    def events_of(self, found: dict[str, Any], position: str = "") -> list[dict[str, Any]]:
+        """The same of an object that may have an envelope around its row, as a file of JSON lines has it."""
+        row = row_of(self.record, found)
+        return [] if row is None else self.events(row, position)
 
 
 def _compiled(entry: Entry) -> _Make:

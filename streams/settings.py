@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     door_max_bytes: int = Field(
         64 << 20, ge=1 << 20, description="Most memory that webhooks under way take; what does not fit is answered 503."
     )
+    schema_registry_url: str = Field(
+        "",
+        pattern=r"^((https?|mock)://\S+)?$",
+        description="Schema registry of sources in Avro or JSON Schema; `user:password@` before the host if it wants them.",
+    )
     tick_ms: _PositiveMs = Field(5_000, description="Time between two ticks, which is how late a timer may be told.")
     heartbeat_ms: _PositiveMs = Field(1_000, description="Time between two reports of ingest about a source partition.")
     dead_after_ms: _PositiveMs = Field(3_600_000, description="A feed that has not reported for so long is dead.")

@@ -54,6 +54,8 @@ FAULTS = [
     ("cel_unknown_name", 2, "events[0].when.cel: \"op == 'u'\" names 'op'; allowed are `row` and `record`"),
     ("cel_unknown_function", 4, "calls 'lower'; allowed are contains, double"),
     ("cel_is_a_number", 1, "skip_when.cel: '1 + 2' is 3; what is true or false is wanted"),
+    ("record_format_unknown", 1, "record.format: 'debezum' is not a format; did you mean `debezium`?"),
+    ("record_encoding_twice", 3, "record: `encoding` is for the format debezium: the others say what the bytes are"),
     ("condition_unknown", 1, "skip_when.status: `prefx` is not known here; did you mean `prefix`?"),
 ]
 LOGIN = "events: [{type: login.succeeded, id: nr, customer_id: who, at: %s}]"

@@ -14,6 +14,7 @@ from schemas.events import Event
 from schemas.instants import format_instant
 from streams.mapping import load_mapping
 from streams.routing import Terms, route
+from streams.source_terms import with_mapping
 from streams.sources import Source
 
 SAMPLES = Path(__file__).parents[1] / "mappings_samples"
@@ -111,7 +112,7 @@ def pictured(record: Arrived, terms: Terms) -> str:
 @pytest.mark.parametrize("name", PICTURES)
 def test_each_record_becomes_the_events_that_it_means_or_says_what_is_wrong(name: str) -> None:
     path = MAPPINGS / f"{name}.yaml"
-    terms = Terms(source=Source("raw", "feed", path), partitions=1, translate=load_mapping(path).events)
+    terms = with_mapping(Terms(Source("raw", "feed", path), partitions=1), load_mapping(path))
     assert [pictured(record, terms) for record in records_of(name)] == PICTURES[name]
 
 

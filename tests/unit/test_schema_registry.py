@@ -1,0 +1,193 @@
+"""Records with Confluent's frame: read by the schemas of a registry, which may not have them, or may be down."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from confluent_kafka.schema_registry import AsyncSchemaRegistryClient, Schema, SchemaReference
+
+from schemas.errors import ContractError
+from streams import schema_registry
+from streams.schema_registry import Schemas, schema_id
+from streams.settings import load_settings
+from streams.source_terms import load_terms
+from streams.sources import Source, SourcesError
+
+MONEY = {"type": "record", "name": "Money", "fields": [{"name": "amount", "type": {"type": "bytes", "logicalType": "decimal",
+                                                                                  "precision": 9, "scale": 2}}]}  # fmt: skip
+ORDER = {
+    "type": "record",
+    "name": "Order",
+    "fields": [{"name": "id", "type": "long"}, {"name": "who", "type": ["null", "string"]}, {"name": "total", "type": "Money"}],
+}
+VALUE = {"id": 7, "who": "ann", "total": {"amount": Decimal("19.99")}}
+
+
+def framed(number: int, payload: bytes) -> bytes:
+    return b"\0" + number.to_bytes(4, "big") + payload
+
+
+def avro(value: dict[str, Any]) -> bytes:
+    named: dict[str, Any] = {}
+    fastavro.parse_schema(MONEY, named_schemas=named)
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, fastavro.parse_schema(ORDER, named_schemas=named), value)
+    return stream.getvalue()
+
+
+@pytest.fixture
+async def known() -> tuple[Schemas, int, int]:
+    """Schemas with a registry in this process, and the ids of one in Avro and one of JSON in it."""
+    client = AsyncSchemaRegistryClient.new_client({"url": "mock://here"})
+    await client.register_schema("money", Schema(json.dumps(MONEY), "AVRO"))
+    order = Schema(json.dumps(ORDER), "AVRO", [SchemaReference("Money", "money", 1)])
+    return Schemas(client), await client.register_schema("o", order), await client.register_schema("j", Schema("{}", "JSON"))
+
+
+def refused(schemas: Schemas, value: bytes, encoding: str = "avro") -> ContractError:
+    with pytest.raises(ContractError) as caught:
+        schemas(value, encoding)
+    return caught.value
+
+
+async def test_a_record_is_read_by_the_schema_that_it_names(known: tuple[Schemas, int, int]) -> None:
+    schemas, order, text = known
+    records = [framed(order, avro(VALUE)), framed(text, b'{"id": 7}'), None, b"{}"]
+    assert await schemas.learn(records)
+    assert schemas(framed(order, avro(VALUE)), "avro") == VALUE
+    assert schemas(framed(text, b'{"id": 7}'), "json_schema") == {"id": 7}
+
+
+async def test_what_does_not_fit_its_schema_is_told(known: tuple[Schemas, int, int]) -> None:
+    schemas, order, text = known
+    await schemas.learn([framed(order, b""), framed(text, b""), framed(99, b"")])
+    whole = avro(VALUE)
+
+    assert refused(schemas, framed(order, whole[:-1])).code == "bad_avro"
+    assert "1 bytes more than its Avro schema says" in refused(schemas, framed(order, whole + b"\0")).message
+    assert refused(schemas, framed(text, b"{"), "json_schema").code == "bad_json"
+    assert refused(schemas, b'{"id": 7}').code == "bad_frame"
+    assert refused(schemas, b"\0\0\0").code == "bad_frame"
+    wrong = refused(schemas, framed(text, whole))
+    assert (wrong.code, f"schema {text} is JSON; the mapping says avro" in wrong.message) == ("unknown_schema", True)
+    unknown = refused(schemas, framed(99, whole))
+    assert (unknown.code, unknown.message) == ("unknown_schema", "schema 99: the registry does not have it")
+
+
+async def test_any_bytes_are_read_or_refused(known: tuple[Schemas, int, int]) -> None:
+    schemas, order, _ = known
+    await schemas.learn([framed(order, b"")])
+    whole = avro(VALUE)
+    codes = set()
+    for place in range(len(whole)):
+        for byte in (0x00, 0x01, 0x7F, 0x80, 0xFF):
+            try:
+                found = schemas(framed(order, whole[:place] + bytes([byte]) + whole[place + 1 :]), "avro")
+            except ContractError as error:
+                codes.add(error.code)
+            else:
+                assert found.keys() == VALUE.keys()
+    assert codes == {"bad_avro"}
+
+
+class Registry:
+    """Answers as the one of Confluent does; while it is `down`, with errors."""
+
+    def __init__(self) -> None:
+        self.schemas: dict[int, dict[str, Any]] = {}
+        self.down = False
+        self.asked: list[int] = []
+        self.asked_twice = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        number = int(request.match_info["id"])
+        self.asked.append(number)
+        if len(self.asked) == 2:
+            self.asked_twice.set()
+        if self.down:
+            return web.json_response({"error_code": 50003, "message": "the leader is not known"}, status=503)
+        if number not in self.schemas:
+            return web.json_response({"error_code": 40403, "message": "Schema not found"}, status=404)
+        return web.json_response(self.schemas[number])
+
+
+@pytest.fixture
+async def registry(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Registry, Schemas]]:
+    monkeypatch.setattr(schema_registry, "_PAUSES_S", (0.2,))
+    found = Registry()
+    app = web.Application()
+    app.router.add_get("/schemas/ids/{id}", found.answer)
+    async with TestServer(app) as server:
+        yield found, Schemas.at(str(server.make_url("/")).rstrip("/"))
+
+
+JSON = {"schema": "{}", "schemaType": "JSON"}
+
+
+async def test_while_the_registry_is_down_records_wait_and_none_is_refused(registry: tuple[Registry, Schemas]) -> None:
+    found, schemas = registry
+    found.schemas[7], found.down = JSON, True
+    waiting = asyncio.create_task(schemas.learn([framed(7, b"{}")]))
+    await found.asked_twice.wait()
+    assert (waiting.done(), schemas.waiting) == (False, True)
+
+    found.down = False
+    assert await waiting
+    assert (schemas(framed(7, b"{}"), "json_schema"), schemas.waiting) == ({}, False)
+
+
+async def test_a_worker_that_stops_does_not_wait_for_the_registry(registry: tuple[Registry, Schemas]) -> None:
+    found, schemas = registry
+    found.down = True
+    assert not await schemas.learn([framed(7, b"{}")], lambda: False)
+
+
+async def test_a_schema_is_asked_for_once_and_one_that_is_unknown_again_after_a_while(
+    registry: tuple[Registry, Schemas], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, schemas = registry
+    found.schemas[7] = JSON
+    for _ in range(3):
+        await schemas.learn([framed(7, b""), framed(7, b""), framed(8, b"")])
+    assert found.asked == [7, 8]
+
+    found.schemas[8] = JSON
+    monkeypatch.setattr(schema_registry, "_ASK_AGAIN_S", 0.0)
+    await schemas.learn([framed(8, b"")])
+    assert schemas(framed(8, b"{}"), "json_schema") == {}
+
+
+async def test_a_registry_that_cannot_be_reached_at_all_is_waited_for() -> None:
+    assert not await Schemas.at("http://127.0.0.1:9").learn([framed(7, b"{}")], lambda: False)
+
+
+def test_a_frame_is_a_zero_byte_and_four_of_an_id() -> None:
+    assert [schema_id(value) for value in (framed(258, b"x"), b"\1\0\0\0\1", b"\0\0\0\1", b"{}")] == [258, None, None, None]
+
+
+def source(folder: Path, record: str) -> Source:
+    path = folder / "orders.yaml"
+    path.write_text(f"record: {record}\nevents: [{{type: login.succeeded, id: n, customer_id: c, at: t}}]\n")
+    return Source("orders", "orders", path)
+
+
+def test_a_source_with_schemas_needs_a_registry(tmp_path: Path) -> None:
+    with pytest.raises(SourcesError, match="reads records with a schema: CHURN_SCHEMA_REGISTRY_URL must name the registry"):
+        load_terms(load_settings(), [source(tmp_path, "{format: debezium, encoding: avro}")])
+    with_registry = load_settings(schema_registry_url="mock://here")
+    assert load_terms(with_registry, [source(tmp_path, "{format: avro}")]).framed == {"orders"}
+    assert load_terms(load_settings(), [source(tmp_path, "{format: debezium}")]).schemas is None
+
+
+@pytest.mark.parametrize("url", ["registry:8081", "ftp://registry"])
+def test_the_address_of_a_registry_is_checked(url: str) -> None:
+    with pytest.raises(ValueError, match="CHURN_SCHEMA_REGISTRY_URL"):
+        load_settings(schema_registry_url=url)
