@@ -28,6 +28,7 @@ from streams.sources import REDRIVE_FEED, Source, load_sources
 from streams.topic_tail import heartbeat_in, read_to_end, reader
 from streams.transactions import Place, Row
 from streams.transport import Chunk, ChunkConsumer, consumer_of
+from streams.unmatched import MatchWatch
 from streams.wallclock import now_ms
 
 _FETCHED_LATELY_MS: Final = 3_000
@@ -100,6 +101,7 @@ class Ingest:
         self._progress = Progress({source.topic: source.feed for source in sources})
         self._writer = LogWriter(settings)
         self._poison = PoisonWatch(settings.max_dead_letter_share)
+        self._matches = MatchWatch(sources)
         self._caught_up = asyncio.Event()
         self._recalled: set[Lane] = set()
         self._writing = asyncio.Lock()
@@ -145,6 +147,7 @@ class Ingest:
         for chunk, part in zip(chunks, routed, strict=True):
             if self._terms[chunk.tp.topic].source.feed == REDRIVE_FEED:
                 continue  # what people redrove too early must not stop the sources
+            self._matches.saw(chunk.tp.topic, chunk.records, part.events, part.reasons)
             self._poison.saw(chunk.tp.topic, len(chunk.records), part.reasons.total())
         rows: dict[Place, list[Row]] = {}
         for part in routed:

@@ -8,6 +8,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from detect_log import new_installation, reading, until
+from schema_server import Registry, framed
+from structlog.testing import capture_logs
 
 from streams.ingest import make_ingest_app
 from streams.settings import Settings, load_settings
@@ -56,6 +58,54 @@ async def test_rows_of_a_topic_become_events_or_dead_letters(
     ]
     (letter,) = await stored(settings, "deadletters")
     assert (letter.value, dict(letter.headers)["reason"]) == (rows[1], b"no_customer")
+
+
+async def test_records_wait_for_a_registry_that_is_down_and_a_schema_it_does_not_have_is_refused(
+    bootstrap: str, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    name, registry = unique("framed"), Registry()
+    registry.schemas[7], registry.down = {"schema": "{}", "schemaType": "JSON"}, True
+    made = installation(bootstrap, name, tmp_path, "record: {format: json_schema}\n" + MAPPING)
+    rows = [framed(number, b'{"nr": 1, "who": "ann", "t": 10}') for number in (7, 8)]
+    async with registry.serving() as url, AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        settings = load_settings(**{**made.model_dump(), "schema_registry_url": url})
+        for row in rows:
+            await producer.send_and_wait(f"{name}-logins", row)
+        with capture_logs() as logs:
+            async with running_roles(settings, ["ingest"]):
+                await registry.asked_twice.wait()
+                assert await stored(settings, "events") == await stored(settings, "deadletters") == []
+
+                registry.down = False
+                await until(lambda: both_are_there(settings))
+    assert "ingest.registry_unreachable" in {entry["event"] for entry in logs}
+    (event,), (letter,) = await stored(settings, "events"), await stored(settings, "deadletters")
+    assert (json.loads(event.value)["id"], json.loads(event.value)["src"][3]) == ("1", 0)
+    assert (letter.value, dict(letter.headers)["reason"]) == (rows[1], b"unknown_schema")
+
+
+async def both_are_there(settings: Settings) -> bool:
+    return bool(await stored(settings, "events") and await stored(settings, "deadletters"))
+
+
+async def test_a_mapping_that_matches_nothing_is_told_with_examples(
+    bootstrap: str, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    name = unique("unmatched")
+    settings = installation(bootstrap, name, tmp_path, "skip_when: {kind: {not: [login]}}\n" + MAPPING)
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        for number in range(10):
+            await producer.send(f"{name}-logins", b'{"type": "login", "nr": %d}' % number)
+        await producer.flush()
+
+    def told() -> bool:
+        return "ingest.mapping_matches_nothing" in {entry["event"] for entry in logs}
+
+    with capture_logs() as logs:
+        async with running_roles(settings, ["ingest"]):
+            await until(told)
+    (warning,) = (entry for entry in logs if entry["event"] == "ingest.mapping_matches_nothing")
+    assert warning["examples"][0].startswith(f"{name}-logins/0/")
 
 
 def test_a_mapping_with_faults_is_refused_with_all_of_them(

@@ -10,9 +10,8 @@ from typing import Any
 
 import fastavro
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from confluent_kafka.schema_registry import AsyncSchemaRegistryClient, Schema, SchemaReference
+from schema_server import Registry, framed
 
 from schemas.errors import ContractError
 from streams import schema_registry
@@ -29,10 +28,6 @@ ORDER = {
     "fields": [{"name": "id", "type": "long"}, {"name": "who", "type": ["null", "string"]}, {"name": "total", "type": "Money"}],
 }
 VALUE = {"id": 7, "who": "ann", "total": {"amount": Decimal("19.99")}}
-
-
-def framed(number: int, payload: bytes) -> bytes:
-    return b"\0" + number.to_bytes(4, "big") + payload
 
 
 def avro(value: dict[str, Any]) -> bytes:
@@ -98,35 +93,12 @@ async def test_any_bytes_are_read_or_refused(known: tuple[Schemas, int, int]) ->
     assert codes == {"bad_avro"}
 
 
-class Registry:
-    """Answers as the one of Confluent does; while it is `down`, with errors."""
-
-    def __init__(self) -> None:
-        self.schemas: dict[int, dict[str, Any]] = {}
-        self.down = False
-        self.asked: list[int] = []
-        self.asked_twice = asyncio.Event()
-
-    async def answer(self, request: web.Request) -> web.Response:
-        number = int(request.match_info["id"])
-        self.asked.append(number)
-        if len(self.asked) == 2:
-            self.asked_twice.set()
-        if self.down:
-            return web.json_response({"error_code": 50003, "message": "the leader is not known"}, status=503)
-        if number not in self.schemas:
-            return web.json_response({"error_code": 40403, "message": "Schema not found"}, status=404)
-        return web.json_response(self.schemas[number])
-
-
 @pytest.fixture
 async def registry(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Registry, Schemas]]:
     monkeypatch.setattr(schema_registry, "_PAUSES_S", (0.2,))
     found = Registry()
-    app = web.Application()
-    app.router.add_get("/schemas/ids/{id}", found.answer)
-    async with TestServer(app) as server:
-        yield found, Schemas.at(str(server.make_url("/")).rstrip("/"))
+    async with found.serving() as url:
+        yield found, Schemas.at(url)
 
 
 JSON = {"schema": "{}", "schemaType": "JSON"}
