@@ -5,11 +5,14 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from aiohttp import ClientSession
 from aiokafka import AIOKafkaProducer
 from detect_log import PATIENCE_S, PUBLISHED, Log, new_installation, silences, until
+from door_run import signed, url, with_door
 from kafka import TopicPartition
 from kafka.admin import (
     ACL,
@@ -98,8 +101,10 @@ def grant_what_is_needed(settings: Settings, *roles: Role) -> None:
         operations = {operation for role in roles for operation in NEEDED[role].get(topic, ())}
         grant(settings, ResourceType.TOPIC, settings.topic(topic), *EVERYBODY, *sorted(operations))
     for source in load_sources(settings):
-        grant(settings, ResourceType.TOPIC, source.topic, READ if "ingest" in roles else ACLOperation.DESCRIBE)
-    for role in roles:
+        written = "door" in roles and source.door is not None
+        needed = READ if "ingest" in roles else WRITE if written else ACLOperation.DESCRIBE
+        grant(settings, ResourceType.TOPIC, source.topic, needed)
+    for role in set(roles) - WITHOUT_GROUP:
         grant(settings, ResourceType.GROUP, settings.group_id(role), READ)
     grant(settings, ResourceType.TRANSACTIONAL_ID, f"{settings.prefix}detect-", WRITE, pattern=ACLResourcePatternType.PREFIXED)
 
@@ -107,7 +112,7 @@ def grant_what_is_needed(settings: Settings, *roles: Role) -> None:
 @asynccontextmanager
 async def ready(settings: Settings, *roles: Role) -> AsyncIterator[Roles]:
     async with running_roles(settings, roles) as running:
-        await until(lambda: readiness(running.apps)[0])
+        await until(lambda: readiness(running.services)[0])
         yield running
 
 
@@ -133,6 +138,17 @@ async def test_each_role_alone_starts_with_its_own_rights(log: Log, role: Role) 
     await asyncio.to_thread(grant_what_is_needed, log.settings, role)
     async with ready(log.settings, role) as running:
         assert running.crash_reason is None
+
+
+async def test_the_door_takes_webhooks_with_the_right_to_write_its_sources(log: Log, tmp_path: Path) -> None:
+    settings = with_door(log.settings, tmp_path)
+    await asyncio.to_thread(grant_what_is_needed, settings, "door")
+    async with (
+        ready(settings, "door"),
+        ClientSession() as client,
+        client.post(url(settings), data=b"{}", headers=signed(b"{}")) as answer,
+    ):
+        assert answer.status == 202
 
 
 async def test_a_right_that_is_missing_is_told_before_anything_starts(log: Log) -> None:
