@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -73,6 +74,12 @@ def rules_path() -> Path:
     return installed if installed.is_file() else Path(__file__).parents[1] / "deploy" / "rules" / "demo.yaml"
 
 
+def _free_port() -> int:
+    """Of the operating system's choice: the server would take the first that is free, as would another demonstration."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
 @contextlib.contextmanager
 def stage(rules: Path) -> Iterator[tuple[Settings, Worker]]:
     """Topics made, rules published, all agents running; on ports that the operating system chooses.
@@ -83,7 +90,7 @@ def stage(rules: Path) -> Iterator[tuple[Settings, Worker]]:
     with (
         tempfile.TemporaryDirectory(prefix="churnwatch-demo-") as folder,
         spawn_broker(auto_create=False) as bootstrap,
-        ValkeyServer() as valkey,
+        ValkeyServer(port=_free_port()) as valkey,
     ):
         settings = load_settings(
             bootstrap=bootstrap,

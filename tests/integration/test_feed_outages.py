@@ -37,13 +37,14 @@ def bought(days_ago: float, customer: str) -> OrderPlaced:
 
 
 async def shop(bootstrap: str, name: str, *, stopped_days_ago: float, **fields: object) -> Log:
-    """An installation whose clock ticked last so many days ago, when all feeds were read to their ends."""
+    """An installation whose clock ticked last so many days ago, the rules having come before, when all was read."""
     log = Log(new_installation(bootstrap, name, heartbeat_ms=100, tick_ms=100, **fields))
     await put(log.settings, log.settings.topic("control"), [("rules", RULES)])
     stopped_ms = now_ms() - round(stopped_days_ago * DAY_MS)
     tick = Tick(at_ms=stopped_ms, marks_ms=dict.fromkeys(("orders", "logins", "tickets"), stopped_ms))
     for partition in range(log.settings.partitions):
-        await put(log.settings, log.settings.topic("events"), [(None, tick)], partition)
+        published = msgspec.structs.replace(RULES, revision=1)
+        await put(log.settings, log.settings.topic("events"), [(None, published), (None, tick)], partition)
     return log
 
 
@@ -98,11 +99,16 @@ async def test_a_feed_that_was_cut_off_for_three_days_is_one_alert_and_no_custom
 
 
 async def test_a_source_whose_worker_is_stalled_holds_its_marks_is_dead_and_lives_again(bootstrap: str, unique: Unique) -> None:
-    log = await shop(bootstrap, unique("stalled"), stopped_days_ago=0, dead_after_ms=2_000)
+    log = await shop(bootstrap, unique("stalled"), stopped_days_ago=0, dead_after_ms=3_000)
     chosen = log.settings.model_dump(exclude_defaults=True)
     environment = {**os.environ, **{variable(name): str(value) for name, value in chosen.items()}}
     process = await asyncio.to_thread(subprocess.Popen, [sys.executable, "-c", WORKER], env=environment)
     with process, closing(_Killed(process)):
+
+        async def reports() -> bool:
+            return bool(await log.committed("progress", 0))
+
+        await until(reports)  # before anybody watches: a feed that has never reported is dead soon
         async with running_roles(log.settings, ("clock", "detect")):
 
             async def moves() -> bool:
