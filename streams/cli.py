@@ -24,7 +24,16 @@ _UNUSABLE: Final = frozenset(
 )
 _FAILED: Final = frozenset(
     {"TopicsError", "ImportRefused", "ExportRefused", "PublishRefused", "DemoError", "KafkaError", "ContractError"}
-    | {"AlertNotFound", "ActionRefused", "DlqError", "FeedRefused", "RulesNotFound", "ModelNotFound", "PinRefused"}
+    | {
+        "AlertNotFound",
+        "ActionRefused",
+        "DlqError",
+        "FeedRefused",
+        "RulesNotFound",
+        "ModelNotFound",
+        "PinRefused",
+        "RegistrySilent",
+    }
 )
 
 app = typer.Typer(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import orjson
 from aiokafka import AIOKafkaConsumer
@@ -11,6 +12,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from schemas.codec import decode_record
 from schemas.decisions import DeadLetter
+from schemas.errors import ContractError
 from schemas.events import Event
 from streams.mapped_rows import mapped_rows
 from streams.mapping import load_mapping
@@ -21,6 +23,12 @@ from streams.source_terms import SourceTerms, load_terms
 from streams.sources import Source
 from streams.topic_tail import read_through, reader
 from streams.topics import partition_count
+
+_REGISTRY_WAIT_S: Final = 20.0
+
+
+class RegistrySilent(RuntimeError):  # noqa: N818 - what it is
+    """The schema registry does not answer; the message says for how long."""
 
 
 class TopicNotFound(LookupError):  # noqa: N818 - what was looked for
@@ -83,6 +91,7 @@ def check_topic(path: Path, settings: Settings, records: Records, sample: int) -
         SourcesError: its records need a schema registry that the settings do not name.
         TopicNotFound: by this name.
         OSError: the mapping cannot be read.
+        RegistrySilent: it does not answer.
         KafkaError: the broker does not answer.
     """
     findings = check(path)
@@ -102,8 +111,9 @@ async def _look(
         for partition in range(partitions):
             async for record in _some(consumer, TopicPartition(records.topic, partition), records, partitions):
                 place = f"{record.topic}/{record.partition}/{record.offset}"
-                await terms.prepare([(record.topic, record)], lambda: True)
-                findings.add(place, _plain(record.value or b""), _routed(record, terms.by_topic[record.topic]), sample)
+                await _prepared(terms, record)
+                of_topic = terms.by_topic[record.topic]
+                findings.add(place, _before(record, of_topic), _routed(record, of_topic), sample)
 
 
 async def _some(
@@ -119,6 +129,22 @@ async def _some(
         taken += 1
         if taken == share:
             return
+
+
+async def _prepared(terms: SourceTerms, record: ConsumerRecord) -> None:
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + _REGISTRY_WAIT_S
+    if not await terms.prepare([(record.topic, record)], lambda: loop.time() < until_s):
+        raise RegistrySilent(f"the schema registry has not answered for {_REGISTRY_WAIT_S:.0f} s: ingest would wait for it")
+
+
+def _before(record: ConsumerRecord, terms: Terms) -> object:
+    """The row as the mapping sees it, which bytes with the frame of a registry do not show."""
+    try:
+        row = terms.decode(record.value, record.headers)
+    except ContractError:
+        row = None
+    return _plain(record.value or b"") if row is None else row
 
 
 def _routed(record: ConsumerRecord, terms: Terms) -> list[Event] | DeadLetter:

@@ -9,7 +9,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from detect_log import new_installation
 
-from streams.mapping_check import Records, TopicNotFound, check_topic
+from streams import mapping_check
+from streams.mapping_check import Records, RegistrySilent, TopicNotFound, check_topic
 from streams.settings import Settings
 from streams.topics import admin_of
 
@@ -26,8 +27,12 @@ def settings(bootstrap: str, unique: Callable[[str], str]) -> Settings:
 
 @pytest.fixture
 def mapping(tmp_path: Path) -> Path:
-    path = tmp_path / "logins.yaml"
-    path.write_text(MAPPING, encoding="utf-8")
+    return mapping_file(tmp_path, MAPPING)
+
+
+def mapping_file(folder: Path, text: str) -> Path:
+    path = folder / "logins.yaml"
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -64,6 +69,38 @@ async def test_the_oldest_and_the_newest_records_are_read_as_ingest_would_and_no
     assert newest.dead_letters == {"no_customer": 2, "too_far_ahead": 2}
     assert newest.examples["too_far_ahead"].before == {"nr": 29, "who": "c29", "t": 4e9}
     assert await asyncio.to_thread(groups, settings) == before
+
+
+async def sent(settings: Settings, *values: bytes | None) -> str:
+    topic = f"{settings.source_prefix}orders"
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap) as producer:
+        for value in values:
+            await producer.send_and_wait(topic, value, b"key", 0)
+    return topic
+
+
+async def test_a_record_is_shown_as_the_mapping_sees_it_and_one_without_a_value_is_ignored(
+    settings: Settings, tmp_path: Path
+) -> None:
+    paths = "id: after.nr, customer_id: after.who, at: {column: after.t, format: epoch_s}"
+    mapping = mapping_file(tmp_path, f"record: {{format: debezium}}
+events: [{{type: login.succeeded, {paths}}}]")
+    change = {"op": "c", "before": None, "after": {"nr": 1, "who": "ann", "t": 10}}
+    topic = await sent(settings, json.dumps({"schema": {"type": "struct"}, "payload": change}).encode(), None)
+    found = await asyncio.to_thread(check_topic, mapping, settings, Records(topic, 10), 10)
+    assert (found.events, found.ignored, found.dead_letters) == ({"login.succeeded": 1}, 1, {})
+    assert [looked.before for looked in found.samples] == [change, ""]
+
+
+async def test_a_registry_that_does_not_answer_ends_the_check_in_words(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapping = mapping_file(tmp_path, f"record: {{format: avro}}\n{MAPPING}")
+    monkeypatch.setattr(mapping_check, "_REGISTRY_WAIT_S", 0.0)
+    there = settings.model_copy(update={"schema_registry_url": "http://127.0.0.1:1"})
+    topic = await sent(settings, b"\0\0\0\0\7x")
+    with pytest.raises(RegistrySilent, match="has not answered for 0 s"):
+        await asyncio.to_thread(check_topic, mapping, there, Records(topic, 10), 0)
 
 
 async def test_a_topic_that_is_not_there_is_refused_by_name(settings: Settings, mapping: Path) -> None:

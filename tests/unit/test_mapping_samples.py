@@ -73,6 +73,19 @@ PICTURES = {
         IGNORED,  # of the form
         "no_customer",
     ],
+    "debezium_orders": [
+        "order.placed c17 2026-05-01T10:00:00.123Z order_id=1000 amount=123.45",  # of the first snapshot
+        "order.placed c17 2026-05-01T10:00:00.123Z order_id=1001 amount=49.9",  # in an envelope with its schema
+        "order.corrected c17 2026-05-01T10:00:02.200Z order_id=1001 amount=39.9",
+        "order.cancelled c17 2026-05-01T10:00:03.200Z order_id=1001",
+        IGNORED,  # the row goes, and was cancelled before
+        IGNORED,  # the tombstone that follows it
+        "order.cancelled c17 2026-05-01T10:00:05.200Z order_id=1000",
+        IGNORED,  # a guest's
+        IGNORED,  # the table is emptied
+        "bad_number",
+        "no_customer",  # without the row as it was, for its replica identity is not full
+    ],
 }
 
 
