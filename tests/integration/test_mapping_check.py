@@ -83,8 +83,7 @@ async def test_a_record_is_shown_as_the_mapping_sees_it_and_one_without_a_value_
     settings: Settings, tmp_path: Path
 ) -> None:
     paths = "id: after.nr, customer_id: after.who, at: {column: after.t, format: epoch_s}"
-    mapping = mapping_file(tmp_path, f"record: {{format: debezium}}
-events: [{{type: login.succeeded, {paths}}}]")
+    mapping = mapping_file(tmp_path, f"record: {{format: debezium}}\nevents: [{{type: login.succeeded, {paths}}}]")
     change = {"op": "c", "before": None, "after": {"nr": 1, "who": "ann", "t": 10}}
     topic = await sent(settings, json.dumps({"schema": {"type": "struct"}, "payload": change}).encode(), None)
     found = await asyncio.to_thread(check_topic, mapping, settings, Records(topic, 10), 10)
