@@ -22,14 +22,17 @@ def free_port() -> int:
     return port
 
 
-def with_door(settings: Settings, folder: Path, **door: object) -> Settings:
+def with_door(settings: Settings, folder: Path, mapping: Path | None = None, **door: object) -> Settings:
     """The installation with a source `...-shop` that has a door, and `...-web` that has none."""
     (folder / "secrets").write_text(f"{SECRET}\n", encoding="utf-8")
     asked = {"signature": "hmac-sha256", "secret_file": "secrets", **door}
     section = ", ".join(f"{name}: {value}" for name, value in asked.items())
     path = folder / "sources.yaml"
     shop, web = topics_of(settings)
-    path.write_text(f"sources:\n- {{topic: {shop}, feed: orders, door: {{{section}}}}}\n- {{topic: {web}, feed: logins}}\n")
+    mapped = f", mapping: {mapping}" if mapping is not None else ""
+    path.write_text(
+        f"sources:\n- {{topic: {shop}, feed: orders{mapped}, door: {{{section}}}}}\n- {{topic: {web}, feed: logins}}\n"
+    )
     ensure_topics(settings, [shop, web])
     return settings.model_copy(update={"sources": path, "door_port": free_port(), "door_host": "127.0.0.1"})
 

@@ -1,15 +1,19 @@
 """Webhooks over HTTP: whatever is answered 202 is in its topic, also when the process is stopped or killed meanwhile."""
 
 import asyncio
+import base64
+import hmac
+import json
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 from detect_log import PATIENCE_S, new_installation, until
-from door_run import records_of, signed, topics_of, url, with_door
+from door_run import SECRET, records_of, signed, topics_of, url, with_door
 from processes import broker_process, worker
 from webhooks import Sent, load
 
@@ -19,6 +23,7 @@ from streams.settings import Settings
 from streams.worker import Roles, running_roles
 
 Unique = Callable[[str], str]
+ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
@@ -61,6 +66,28 @@ async def test_a_webhook_is_in_its_topic_as_it_came_when_it_is_answered(bootstra
         "http-x-event": b"paid",
     }
     assert await records_of(settings, settings.topic("events")) == []
+
+
+@pytest.mark.kafka
+async def test_an_order_that_a_shop_tells_of_is_an_event_of_the_log(bootstrap: str, unique: Unique, tmp_path: Path) -> None:
+    mapping = ROOT / "deploy/mappings/shopify_orders_create.yaml"
+    settings = with_door(new_installation(bootstrap, unique("door")), tmp_path, mapping, signature="shopify")
+    body, *_ = (ROOT / "tests/mappings_samples/shopify_orders_create.jsonl").read_bytes().splitlines()
+    sign = base64.b64encode(hmac.digest(SECRET.encode(), body, "sha256")).decode()
+    settings = settings.model_copy(update={"clock": "event"})  # the sample is of some day
+    async with running_roles(settings, ["door", "ingest"]), ClientSession() as client:
+        headers = {"X-Shopify-Hmac-Sha256": sign, "X-Shopify-Topic": "orders/create"}
+        async with client.post(url(settings), data=body, headers=headers) as answer:
+            assert answer.status == 202
+        events: list[Any] = []
+
+        async def is_there() -> bool:
+            events[:] = await records_of(settings, settings.topic("events"))
+            return bool(events)
+
+        await until(is_there)
+    (event,) = (json.loads(record.value) for record in events)
+    assert (event["type"], event["customer_id"], event["amount"]) == ("order.placed", "115310627314723954", 398.0)
 
 
 @pytest.mark.kafka

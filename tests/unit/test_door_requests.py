@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientSession, web
 from multidict import CIMultiDict
 
+from streams.cloud_events import binary_event
 from streams.door import Door
 from streams.door_lane import Lane, NotWrittenError
 from streams.door_requests import MAX_HEADER_BYTES, UNKNOWN, Refusal, kept_headers
@@ -238,6 +239,14 @@ async def test_a_sender_that_goes_away_within_a_body_leaves_no_record_and_no_mem
 def test_headers_are_kept_by_name_whatever_their_case_and_no_others() -> None:
     headers = CIMultiDict({"X-Shopify-Topic": "orders/paid", "CE-Type": "%E2%82%AC", "Authorization": "secret", "Cookie": "s"})
     assert kept_headers(headers, ["x-shopify-topic"]) == [("http-x-shopify-topic", b"orders/paid"), ("ce_type", "€".encode())]
+
+
+def test_an_event_in_the_headers_of_http_is_one_in_the_headers_of_kafka() -> None:
+    sent = CIMultiDict(
+        {"Ce-Specversion": "1.0", "ce-id": "7", "ce-source": "/shop%201", "ce-type": "paid", "Content-Type": "application/json"}
+    )
+    event = binary_event(b'{"order": 1}', kept_headers(sent, []))
+    assert (event["id"], event["source"], event["data"]) == ("7", "/shop 1", {"order": 1})
 
 
 def test_headers_that_would_make_a_record_too_large_are_refused() -> None:
