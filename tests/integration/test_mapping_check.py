@@ -68,7 +68,7 @@ async def test_the_oldest_and_the_newest_records_are_read_as_ingest_would_and_no
     assert (newest.records, newest.ignored) == (22, 2)
     assert newest.dead_letters == {"no_customer": 2, "too_far_ahead": 2}
     assert newest.examples["too_far_ahead"].before == {"nr": 29, "who": "c29", "t": 4e9}
-    assert await asyncio.to_thread(groups, settings) == before
+    assert set(await asyncio.to_thread(groups, settings)) <= set(before)
 
 
 async def sent(settings: Settings, *values: bytes | None) -> str:
