@@ -52,6 +52,7 @@ def _record(rules: CompiledRules, change: FeedChanged, state: AlertState, known:
         mode="live",
         because=[
             Because(clause="feed_status", value=change.status, threshold="live"),
+            *([Because(clause="feed_reason", value=change.reason)] if change.reason is not None else []),
             *(Because(clause="rule_waits", value=rule_id) for rule_id in waiting if state == "opened"),
         ],
         clears_if=ClearsIf(code="feed_live") if state == "opened" else None,

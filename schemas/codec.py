@@ -11,7 +11,7 @@ from schemas.errors import ContractError
 from schemas.events import AnyEvent
 from schemas.faults import explain
 from schemas.instants import parse_instant
-from schemas.progress import Arrivals, Heartbeat
+from schemas.progress import Arrivals, Heartbeat, SourceEpoch
 
 Record = AnyEvent | AnyControl
 
@@ -20,6 +20,7 @@ _record_decoder: Final = msgspec.json.Decoder(Record)
 _decision_decoder: Final = msgspec.json.Decoder(AnyDecision)
 _heartbeat_decoder: Final = msgspec.json.Decoder(Heartbeat)
 _arrivals_decoder: Final = msgspec.json.Decoder(Arrivals)
+_epoch_decoder: Final = msgspec.json.Decoder(SourceEpoch)
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 _FAULTS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -102,6 +103,19 @@ def decode_arrivals(value: bytes) -> Arrivals:
     except _FAULTS as error:
         raise _explained(error, value) from None
     return arrivals
+
+
+def decode_source_epoch(value: bytes) -> SourceEpoch:
+    """What ingest keeps in `churn.progress` about a source topic.
+
+    Raises:
+        ContractError: it is something else.
+    """
+    try:
+        epoch: SourceEpoch = _epoch_decoder.decode(value)
+    except _FAULTS as error:
+        raise _explained(error, value) from None
+    return epoch
 
 
 def encode(value: Record | AnyDecision | msgspec.Struct) -> bytes:

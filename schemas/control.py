@@ -38,6 +38,8 @@ class FeedChanged(Control, frozen=True, kw_only=True, tag="feed.changed"):
     source: Id
     status: FeedStatus
     since_ms: EpochMs
+    reason: Id | None = None
+    """Why a dead feed is: its source is paused, and somebody has to do something; None: nothing is known."""
 
 
 class FeedSpan(Control, frozen=True, kw_only=True):

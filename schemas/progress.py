@@ -1,4 +1,4 @@
-"""Records of `churn.progress`: how far ingest has read its sources, and what the clock has learned of their feeds."""
+"""Records of `churn.progress`: how far ingest has read which topics, and what the clock has learned of their feeds."""
 
 from typing import Annotated, Final
 
@@ -22,10 +22,31 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     max_event_ms: EpochMs | None = None
     """Greatest time of an event (or watermark) read so far."""
     caught_up: bool
+    paused: Id | None = None
+    """Why the partition is not read until somebody does something, like `poison` or `recreated`; None: it is read."""
+
+
+EPOCH_KEY: Final = "/epoch/"
+"""Begins the key of `SourceEpoch`, which a topic follows; no heartbeat has a key with nothing before the slash."""
+
+
+class SourceEpoch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which topic it is that events of a source come from; compacted by the topic's name.
+
+    A topic that was deleted and made again has the same name and another id, and its offsets start over.
+    """
+
+    topic: Id
+    topic_id: Id
+    """The broker's."""
+    epoch: Count
+    """Stands in the position of every event."""
+    by: Id | None = None
+    """Who reset it."""
 
 
 ARRIVALS_KEY: Final = "/arrivals/"
-"""Begins the key of `Arrivals`, which the name of the feed follows; no heartbeat has a key with nothing before the slash."""
+"""Begins the key of `Arrivals`, which the name of the feed follows."""
 
 
 class Arrivals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from streams import cli_alerts, cli_dlq, cli_evaluate, cli_feed, cli_mapping, cli_model, cli_rules
+from streams import cli_alerts, cli_dlq, cli_evaluate, cli_feed, cli_mapping, cli_model, cli_rules, cli_sources
 
 if TYPE_CHECKING:
     from streams.settings import Role, Settings
@@ -33,6 +33,7 @@ _FAILED: Final = frozenset(
         "ModelNotFound",
         "PinRefused",
         "RegistrySilent",
+        "SourceRefused",
     }
 )
 
@@ -46,6 +47,7 @@ app.add_typer(cli_rules.app, name="rules")
 app.add_typer(cli_mapping.app, name="mapping")
 app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_feed.app, name="feed")
+app.add_typer(cli_sources.app, name="sources")
 app.add_typer(cli_dlq.app, name="dlq")
 cli_alerts.add_commands(app)
 cli_evaluate.add_commands(app)

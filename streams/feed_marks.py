@@ -38,6 +38,10 @@ class _Lane:
     """The broker's append time of its last heartbeat."""
     reached_ms: int | None = None
     """Nothing older is expected, leaving the feed's lateness aside. Never goes back."""
+    paused: str | None = None
+    """Why ingest does not read it; None: it does."""
+    paused_ms: int = 0
+    """Since when."""
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class _Told:
     at_ms: int | None = None
     marks_ms: dict[str, int | None] = field(default_factory=dict)
     status: dict[str, FeedStatus] = field(default_factory=dict)
+    reason: dict[str, str | None] = field(default_factory=dict)
 
 
 class ClockState:
@@ -80,6 +85,8 @@ class ClockState:
             return
         lane.generation = beat.generation
         lane.heard_ms = max(lane.heard_ms, appended_ms)
+        if beat.paused != lane.paused:
+            lane.paused, lane.paused_ms = beat.paused, appended_ms
         self._arrived(beat, appended_ms)
         lane.reached_ms = _greater(lane.reached_ms, self._reached_ms(beat, appended_ms))
         self._partitions[beat.topic] = beat.partitions
@@ -215,15 +222,22 @@ class ClockState:
         changes = []
         for feed, mark_ms in marks_ms.items():
             since_ms = self._heard_ms(feed) if self._form.mode == "broker" else mark_ms
-            status = self._status(since_ms, now_ms)
+            status, reason = self._status(since_ms, now_ms), None
             if status == "live" and self._is_silent(feed):
                 status, since_ms = "silent", self._arrivals[feed].silent_since_ms
-            if status is None or status == self._told.status.get(feed):
+            if (paused := self._paused(feed)) is not None:
+                status, since_ms, reason = "dead", paused.paused_ms, paused.paused
+            if status is None or (status, reason) == (self._told.status.get(feed), self._told.reason.get(feed)):
                 continue
-            self._told.status[feed] = status
+            self._told.status[feed], self._told.reason[feed] = status, reason
             since_ms = now_ms if status == "live" else self._or_first(since_ms, now_ms)
-            changes.append(FeedChanged(at_ms=now_ms, source=feed, status=status, since_ms=since_ms))
+            changes.append(FeedChanged(at_ms=now_ms, source=feed, status=status, since_ms=since_ms, reason=reason))
         return changes
+
+    def _paused(self, feed: str) -> _Lane | None:
+        """The source partition that ingest has paused for longest: nobody needs to wait to know that the feed is dead."""
+        paused = [lane for lane in self._feed_lanes(feed) if lane is not None and lane.paused is not None]
+        return min(paused, key=lambda lane: lane.paused_ms, default=None)
 
     def _heard_ms(self, feed: str) -> int | None:
         """The last heartbeat of the source partition that is quiet for longest; None if one has never reported."""

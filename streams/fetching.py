@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
@@ -175,18 +175,36 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
                 found[TP(*tp)] = Position(state.position, state.highwater, state.timestamp, count)
         return found
 
+    async def see_partitions(self, counts: Mapping[str, int]) -> None:
+        """Topics have so many partitions: if aiokafka has not seen that, it looks again, and its group deals them out."""
+        await self._in_this_thread(self._see_partitions(counts))
+
+    async def _see_partitions(self, counts: Mapping[str, int]) -> None:
+        consumer = self._ensure_consumer()
+        if any(len(consumer.partitions_for_topic(topic) or ()) != count for topic, count in counts.items()):
+            consumer._client.force_metadata_update()
+
     # -- committing and leaving
 
-    async def try_commit(self, offsets: Mapping[TP, int], timeout_s: float) -> bool:
-        """Commit offsets of partitions that are all ours; true if the broker took them."""
+    async def committed(self, tps: Collection[TP]) -> Mapping[TP, tuple[int, str]]:
+        """The offsets that the group has committed, with the note of each; a partition without one is left out."""
+        return await self._in_this_thread(self._committed(tps))
+
+    async def _committed(self, tps: Collection[TP]) -> Mapping[TP, tuple[int, str]]:
+        wanted = [TopicPartition(*tp) for tp in tps]
+        found = await self._ensure_consumer()._coordinator.fetch_committed_offsets(wanted)
+        return {TP(*tp): (at.offset, at.metadata or "") for tp, at in found.items() if at.offset >= 0}
+
+    async def try_commit(self, offsets: Mapping[TP, tuple[int, str]], timeout_s: float) -> bool:
+        """Commit offsets, each with a note, of partitions that are all ours; true if the broker took them."""
         try:
             return await self._in_this_thread(self._try_commit(offsets, timeout_s))
         except ConsumerStoppedError:
             return False
 
-    async def _try_commit(self, offsets: Mapping[TP, int], timeout_s: float) -> bool:
+    async def _try_commit(self, offsets: Mapping[TP, tuple[int, str]], timeout_s: float) -> bool:
         consumer = self._ensure_consumer()
-        wanted = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+        wanted = {TopicPartition(*tp): OffsetAndMetadata(*offset) for tp, offset in offsets.items()}
         if not wanted.keys() <= consumer.assignment():
             return False
         try:

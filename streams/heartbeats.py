@@ -31,6 +31,8 @@ class _Read:
     next_offset: int | None = None
     """Everything before it is in the log; None until something was read since the assignment."""
     max_event_ms: int | None = None
+    reported: int = 0
+    """The last position that was reported, by whichever process."""
     seen_idle_at: int | None = None
     """Position at the last report, if the lane was idle then."""
 
@@ -47,9 +49,16 @@ class Progress:
         """Whether the last reports said of some lane that it is not read to its end."""
 
     def recall(self, reports: Iterable[Heartbeat]) -> None:
-        """Take over the times that earlier processes reported: after a restart the lane may stay quiet for long."""
+        """Take over what earlier processes reported: after a restart the lane may stay quiet for long."""
         for beat in reports:
-            self._saw_event(self._lane(Lane(beat.topic, beat.partition)), beat.max_event_ms)
+            found = self._lane(Lane(beat.topic, beat.partition))
+            self._saw_event(found, beat.max_event_ms)
+            found.reported = beat.position
+
+    def begin(self, lane: Lane) -> None:
+        """The lane is read from some place on, perhaps from another one than before."""
+        found = self._lane(lane)
+        found.next_offset = found.seen_idle_at = None
 
     def read(self, lane: Lane, next_offset: int, max_event_ms: int | None, generation: int) -> None:
         """Records were forwarded and acknowledged; what an earlier generation did is read again by somebody."""
@@ -59,24 +68,40 @@ class Progress:
         if generation == self._generation:
             found.next_offset = next_offset
 
-    def reports(self, readings: Mapping[Lane, Reading], partitions: Mapping[str, int], generation: int) -> list[Heartbeat]:
-        """A heartbeat for each lane whose position is certain.
+    def reports(
+        self,
+        readings: Mapping[Lane, Reading],
+        partitions: Mapping[str, int],
+        generation: int,
+        paused: Mapping[Lane, str] | None = None,
+    ) -> list[Heartbeat]:
+        """A heartbeat for each lane whose position is certain, or that is paused.
 
         Args:
-            readings: of the assigned lanes.
-            partitions: how many each topic has.
+            readings: of the assigned lanes that are read.
+            partitions: how many each topic has; of one that is left out nothing is reported.
             generation: of the group, at the time of the readings.
+            paused: the assigned lanes that are not, and why; they are as far as they were.
         """
         self._enter(generation)
         beats = []
-        for lane in sorted(readings):
+        for lane in sorted(lane for lane in readings if lane.topic in partitions):
             position = self._position(lane, readings[lane])
             if position is not None:
-                beats.append(self._heartbeat(lane, readings[lane], position, partitions[lane.topic]))
+                is_read = readings[lane].end is not None and position >= (readings[lane].end or 0)
+                beats.append(self._heartbeat(lane, position, partitions[lane.topic], caught_up=is_read))
         self.behind = len(beats) < len(readings) or not all(beat.caught_up for beat in beats)
+        for lane, reason in sorted((paused or {}).items()):
+            position = self._lane(lane).next_offset
+            position = self._lane(lane).reported if position is None else position
+            count = partitions.get(lane.topic, lane.partition + 1)
+            beats.append(self._heartbeat(lane, position, count, paused=reason))
         return beats
 
-    def _heartbeat(self, lane: Lane, reading: Reading, position: int, partitions: int) -> Heartbeat:
+    def _heartbeat(
+        self, lane: Lane, position: int, partitions: int, *, caught_up: bool = False, paused: str | None = None
+    ) -> Heartbeat:
+        self._lane(lane).reported = position
         return Heartbeat(
             feed=self._feeds[lane.topic],
             topic=lane.topic,
@@ -85,7 +110,8 @@ class Progress:
             generation=self._generation,
             position=position,
             max_event_ms=self._lane(lane).max_event_ms,
-            caught_up=reading.end is not None and position >= reading.end,
+            caught_up=caught_up,
+            paused=paused,
         )
 
     def _position(self, lane: Lane, reading: Reading) -> int | None:

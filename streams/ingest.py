@@ -2,38 +2,38 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.structs import ConsumerRecord
 from faust import App
 
-from schemas.codec import encode
 from schemas.decisions import DeadLetter
-from schemas.progress import Heartbeat
 from streams.apps import add_agent, add_work, make_app
 from streams.dead_letters import dead_letter_row
 from streams.first_rules import wait_for_first_rules
-from streams.heartbeats import Lane, Progress, Reading
+from streams.heartbeats import Lane, Progress
+from streams.ingest_reports import IngestReports
 from streams.log_writer import LogWriter
 from streams.poison import PoisonWatch
+from streams.readiness import Obstacle
 from streams.redrive import first_topic, route_redriven
 from streams.routing import route
 from streams.settings import Settings
+from streams.source_gate import SourceGate
 from streams.source_terms import load_terms
 from streams.sources import REDRIVE_FEED, Source, load_sources
-from streams.topic_tail import heartbeat_in, read_to_end, reader
 from streams.transactions import Place, Row
-from streams.transport import Chunk, ChunkConsumer, consumer_of
+from streams.transport import Chunk, consumer_of
 from streams.unmatched import MatchWatch
-from streams.wallclock import now_ms
 
-_FETCHED_LATELY_MS: Final = 3_000
-"""A consumer asks for news several times a second; without an answer for so long it does not know where the partition ends."""
-
+_CHECK_MS: Final = 1_000
+"""The ids of the topics are looked at so often at least, also when nothing comes."""
+_REBALANCE_CHECK_S: Final = 0.02
 _FINISH_TIMEOUT_S: Final = 4.0
 
 log = structlog.get_logger("churn.ingest")
@@ -74,8 +74,8 @@ def make_ingest_app(settings: Settings) -> App:
     """
     sources = load_sources(settings)
     ingest = Ingest(settings, sources)
-    app = make_app(settings, "ingest", read_committed=True)
-    ingest.app = app
+    app = make_app(settings, "ingest", read_committed=True, seek=ingest.gate.on_assigned)
+    ingest.app = ingest.gate.app = ingest.reports.app = app
     app.ingest = ingest  # type: ignore[attr-defined]  # Faust apps carry what belongs to them
     add_agent(app, "ingest", [source.topic for source in sources], ingest.read)
     add_work(app, "heartbeats", ingest.report, ingest.close)
@@ -100,10 +100,10 @@ class Ingest:
         self._terms = self._sources.by_topic
         self._progress = Progress({source.topic: source.feed for source in sources})
         self._writer = LogWriter(settings)
+        self.gate = SourceGate(settings, self._terms.keys(), self._progress, self._writer)
+        self.reports = IngestReports(settings, self._progress, self.gate, self._writer)
         self._poison = PoisonWatch(settings.max_dead_letter_share)
         self._matches = MatchWatch(sources)
-        self._caught_up = asyncio.Event()
-        self._recalled: set[Lane] = set()
         self._writing = asyncio.Lock()
         self._leaving = False
         self._rules_lead = False
@@ -112,21 +112,31 @@ class Ingest:
         """Route, write, wait for the acknowledgements, then say that the chunks are done.
 
         Raises:
-            PoisonError: most of a source cannot be read.
             KafkaError: some of it is not in the log, or it is not known whether it is.
         """
+        if not await self._can_begin(chunks):  # not while writing: reports go on meanwhile
+            return
         async with self._writing:
             if not self._leaving:
                 await self._read(chunks)
 
     async def report(self) -> None:
-        """Write heartbeats until the app stops: at each interval, and once more as soon as a backlog may be worked off."""
+        """Tend the sources and write heartbeats until the app stops: at each interval, and when something woke us."""
+        interval_s, reported_s = self._settings.heartbeat_ms / 1000, 0.0
         while not self.app.should_stop:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._caught_up.wait(), self._settings.heartbeat_ms / 1000)
-            self._caught_up.clear()
-            if not self.app.rebalancing:
-                await self._write_reports()
+                await asyncio.wait_for(self.gate.woken.wait(), min(interval_s, _CHECK_MS / 1000))
+            if self.app.rebalancing:
+                await asyncio.sleep(_REBALANCE_CHECK_S)
+                continue
+            is_due = self.gate.woken.is_set() or time.monotonic() - reported_s >= interval_s
+            self.gate.woken.clear()
+            if await self._tend(is_due=is_due) and is_due:
+                reported_s = time.monotonic()
+
+    def obstacles(self) -> list[Obstacle]:
+        """What is in the way; called from the thread of the metrics."""
+        return self.gate.obstacles()
 
     async def close(self) -> None:
         """Finish what is being written, if the broker answers in time, and let go of it."""
@@ -134,30 +144,49 @@ class Ingest:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._writing.acquire(), _FINISH_TIMEOUT_S)
         await self._writer.close()
+        await self.gate.close()
 
-    async def _read(self, chunks: list[Chunk]) -> None:
+    async def _tend(self, *, is_due: bool) -> bool:
+        positions = await self.reports.positions()
+        async with self._writing:  # no partition is opened or shut while something of it is being written
+            is_sure = await self.gate.tend()
+        if is_sure and is_due:
+            self.counters.heartbeats += await self.reports.write(positions)
+        return is_sure
+
+    async def _can_begin(self, chunks: list[Chunk]) -> bool:
+        """Wait for the first rules, and for the schemas that records name; false if the worker is stopped meanwhile."""
         if not self._rules_lead:
             await wait_for_first_rules(self._settings, lambda: self._leaving)
             if self._leaving:
-                return
+                return False
             self._rules_lead = True
-        if not await self._sources.prepare(self._named(chunks), lambda: not self._leaving):
-            return
-        routed = [self._route(chunk) for chunk in chunks]
-        for chunk, part in zip(chunks, routed, strict=True):
-            if self._terms[chunk.tp.topic].source.feed == REDRIVE_FEED:
-                continue  # what people redrove too early must not stop the sources
-            self._matches.saw(chunk.tp.topic, chunk.records, part.events, part.reasons)
-            self._poison.saw(chunk.tp.topic, len(chunk.records), part.reasons.total())
+        return await self._sources.prepare(self._named(chunks), lambda: not self._leaving)
+
+    async def _read(self, chunks: list[Chunk]) -> None:
+        routed = [(chunk, self._route(chunk)) for chunk in await self.gate.as_recorded(chunks)]
+        await self._look_for_poison(routed)
+        routed = [(chunk, part) for chunk, part in routed if self.gate.is_open(chunk)]
         rows: dict[Place, list[Row]] = {}
-        for part in routed:
+        for _, part in routed:
             for place, more in part.rows.items():
                 rows.setdefault(place, []).extend(more)
         await self._writer.write(rows)
-        for chunk, part in zip(chunks, routed, strict=True):
+        for chunk, part in routed:
             self._done(chunk, part)
         if self._progress.behind:
-            self._caught_up.set()
+            self.gate.woken.set()
+
+    async def _look_for_poison(self, routed: list[tuple[Chunk, _Routed]]) -> None:
+        for chunk, part in routed:
+            topic = chunk.tp.topic
+            # What people redrove too early must not stop the sources.
+            if self._terms[topic].source.feed == REDRIVE_FEED or not self.gate.is_open(chunk):
+                continue
+            self._matches.saw(topic, chunk.records, part.events, part.reasons)
+            says = self._poison.saw(topic, len(chunk.records), part.reasons.total())
+            if says is not None:
+                await self.gate.poisoned(topic, says, [dropped for dropped, _ in routed if dropped.tp.topic == topic])
 
     def _named(self, chunks: list[Chunk]) -> Iterator[tuple[str, ConsumerRecord]]:
         """Records with the topic on whose terms they are read."""
@@ -168,7 +197,8 @@ class Ingest:
                 yield (first_topic(record) if again else topic), record
 
     def _route(self, chunk: Chunk) -> _Routed:
-        terms, routed = self._terms[chunk.tp.topic], _Routed()
+        terms, routed = replace(self._terms[chunk.tp.topic], epoch=self.gate.epoch(chunk.tp.topic).epoch), _Routed()
+        self._terms[chunk.tp.topic] = terms
         again = terms.source.feed == REDRIVE_FEED
         log_topic, dead_letters = self._settings.topic("events"), Place(self._settings.topic("deadletters"), 0)
         for record in chunk.records:
@@ -188,50 +218,11 @@ class Ingest:
     def _done(self, chunk: Chunk, routed: _Routed) -> None:
         topic, partition = chunk.tp.topic, chunk.tp.partition
         next_offset = chunk.records[-1].offset + 1
-        consumer_of(self.app).done(chunk.tp, next_offset, chunk.generation)
+        consumer_of(self.app).done(chunk.tp, next_offset, chunk.generation, self.gate.epoch(topic).topic_id)
         self._progress.read(Lane(topic, partition), next_offset, routed.max_event_ms, chunk.generation)
+        self.reports.read_records[topic] += len(chunk.records)
         self.counters.events[topic] += routed.events
         self.counters.clamped[topic] += routed.clamped
         self.counters.dead_letters.update(routed.reasons)
         for reason, count in routed.reasons.items():
             log.warning("ingest.dead_letters", topic=topic, partition=partition, reason=reason, count=count)
-
-    async def _write_reports(self) -> None:
-        consumer, generation = consumer_of(self.app), self.app.consumer_generation_id
-        lanes = {Lane(tp.topic, tp.partition) for tp in consumer.assignment()}
-        if not lanes <= self._recalled:
-            self._progress.recall(await self._last_reports())
-            self._recalled = lanes
-        readings, partitions = await _readings(consumer)
-        if self.app.consumer_generation_id != generation:
-            return
-        beats = self._progress.reports(readings, partitions, generation)
-        place = Place(self._settings.topic("progress"), 0)
-        await self._writer.write({place: [Row(_beat_key(beat), encode(beat)) for beat in beats]})
-        self.counters.heartbeats += len(beats)
-
-    async def _last_reports(self) -> list[Heartbeat]:
-        """What was reported of our sources before, by whichever process."""
-        async with reader(self._settings) as consumer:
-            records = await read_to_end(consumer, TopicPartition(self._settings.topic("progress"), 0))
-        beats = [beat for record in records if (beat := heartbeat_in(record)) is not None]
-        return [beat for beat in beats if beat.topic in self._terms]
-
-
-def _beat_key(beat: Heartbeat) -> bytes:
-    return f"{beat.feed}/{beat.topic}/{beat.partition}".encode()
-
-
-async def _readings(consumer: ChunkConsumer) -> tuple[dict[Lane, Reading], dict[str, int]]:
-    """Positions and ends of the assigned partitions, and how many partitions their topics have."""
-    found = await consumer.positions()
-    fetched_after_ms = now_ms() - _FETCHED_LATELY_MS
-    readings = {
-        Lane(tp.topic, tp.partition): Reading(
-            position=at.position,
-            end=at.end if at.fetched_ms > fetched_after_ms else None,
-            idle=consumer.held(tp) == 0,
-        )
-        for tp, at in found.items()
-    }
-    return readings, {tp.topic: at.partitions for tp, at in found.items()}

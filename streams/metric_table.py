@@ -8,6 +8,9 @@ MetricName = Literal[
     "churn_ingest_events_total",
     "churn_ingest_clamped_events_total",
     "churn_ingest_heartbeats_total",
+    "churn_source_paused",
+    "churn_source_behind_records",
+    "churn_source_eta_seconds",
     "churn_dead_letters_total",
     "churn_detect_records_total",
     "churn_transaction_duration_seconds",
@@ -68,6 +71,13 @@ METRICS: Final[Mapping[MetricName, Form]] = {
         "counter", ("topic",), "Events a little ahead of the broker that got the time of their record."
     ),
     "churn_ingest_heartbeats_total": Form("counter", (), "Reports of ingest about source partitions."),
+    "churn_source_paused": Form(
+        "gauge", ("topic", "reason"), "1 while ingest does not read a source until somebody does something."
+    ),
+    "churn_source_behind_records": Form("gauge", ("topic",), "Records of a source that this worker has still to read."),
+    "churn_source_eta_seconds": Form(
+        "gauge", ("topic",), "How long that will take if it goes on as of late; no value while it does not get less."
+    ),
     "churn_dead_letters_total": Form("counter", ("stage", "reason"), "Records put aside, by who did it and why."),
     "churn_detect_records_total": Form("counter", (), "Records of the log that were applied."),
     "churn_transaction_duration_seconds": Form("summary", (), "Transactions of detect, and how long they took."),

@@ -108,6 +108,12 @@ def _ingest(ingest: "Ingest") -> Iterator[Sample]:
     for topic, count in dict(counters.clamped).items():
         yield Sample("churn_ingest_clamped_events_total", (topic,), count)
     yield Sample("churn_ingest_heartbeats_total", (), counters.heartbeats)
+    for topic, pause in dict(ingest.gate.states.pauses).items():
+        yield Sample("churn_source_paused", (topic, pause.reason), 1)
+    for topic, backlog in dict(ingest.reports.catch_up.backlogs).items():
+        yield Sample("churn_source_behind_records", (topic,), backlog.behind_records)
+        if backlog.eta_s is not None:
+            yield Sample("churn_source_eta_seconds", (topic,), backlog.eta_s)
     yield from _dead_letters("ingest", counters.dead_letters)
 
 

@@ -19,8 +19,8 @@ class Obstacle:
 
     role: Role
     code: str
-    """Stable: `not_joined`, of detect `taking_over`, `restoring`, `transactions_failing`, `refused`, of the door
-    `not_listening`, `not_written`."""
+    """Stable: `not_joined`; of ingest `source_poison`, `source_recreated`, `source_missing`; of detect `taking_over`,
+    `restoring`, `transactions_failing`, `refused`; of the door `not_listening`, `not_written`."""
     says: str
     """For people."""
     for_s: float | None = None
@@ -41,7 +41,7 @@ def obstacles_of(role: Role, service: Service) -> Iterator[Obstacle]:
     """Why a role is not ready; nothing if it is."""
     if isinstance(service, App) and not joined(service):
         yield Obstacle(role, "not_joined", f"{role} has not joined its consumer group {service.conf.id} yet")
-    knows = service if role == "door" else getattr(service, "detector", None)
+    knows = service if role == "door" else getattr(service, "detector", None) or getattr(service, "ingest", None)
     if knows is not None:
         yield from cast("Obstructed", knows).obstacles()
 

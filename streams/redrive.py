@@ -52,7 +52,7 @@ def route_redriven(record: SourceRecord, terms: Mapping[str, Terms]) -> Forward 
         terms: of every source topic, and of `churn.redrive` itself.
     """
     own = terms[record.topic]
-    came_by = SourcePosition(record.topic, own.source.epoch, record.partition, record.offset)
+    came_by = SourcePosition(record.topic, own.epoch, record.partition, record.offset)
     try:
         letter = letter_in(record)
     except ContractError as error:
@@ -75,9 +75,7 @@ def _terms_of(letter: DeadLetter, terms: Mapping[str, Terms], own: Terms) -> Ter
     found = terms.get(letter.topic)
     if found is None or found is own:
         raise ContractError("unknown_source", f"{letter.topic} is no source: the file of sources does not name it")
-    if found.source.epoch == letter.epoch:
-        return found
-    return replace(found, source=replace(found.source, epoch=letter.epoch))
+    return replace(found, epoch=letter.epoch)
 
 
 def _event_again(original: _Original, came_by: SourcePosition, partitions: int) -> Forward:

@@ -54,6 +54,8 @@ class Terms:
     """How far an event may be ahead of its record's timestamp; None: time is what the events say."""
     decode: Decode = JSON_ROWS
     """Makes the row that is translated."""
+    epoch: int = 0
+    """Of the topic."""
 
 
 class LogRecord(NamedTuple):
@@ -84,7 +86,7 @@ def route(record: SourceRecord, terms: Terms, came_by: SourcePosition | None = N
     try:
         return _forward(record, terms, came_by)
     except ContractError as error:
-        return refused(record, error, epoch=terms.source.epoch, came_by=came_by)
+        return refused(record, error, epoch=terms.epoch, came_by=came_by)
 
 
 def refused(record: SourceRecord, error: ContractError, *, epoch: int = 0, came_by: SourcePosition | None = None) -> DeadLetter:
@@ -123,7 +125,7 @@ def _forward(record: SourceRecord, terms: Terms, came_by: SourcePosition | None)
         at_ms = _not_ahead(event.at_ms, record.timestamp, terms.max_ahead_ms)
         clamped += at_ms < event.at_ms
         max_event_ms = at_ms if max_event_ms is None else max(at_ms, max_event_ms)
-        src, origin = SourcePosition(record.topic, terms.source.epoch, record.partition, record.offset, index), None
+        src, origin = SourcePosition(record.topic, terms.epoch, record.partition, record.offset, index), None
         if came_by is not None:
             src, origin = msgspec.structs.replace(came_by, index=index), src
         placed = msgspec.structs.replace(event, at_ms=at_ms, src=src, origin=origin)

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
         3_600_000, description="An event this far ahead of the broker's time is refused: its clock is wrong."
     )
     max_dead_letter_share: float = Field(
-        0.5, ge=0, le=1, description="Ingest stops when more of a source's latest 1000 records cannot be read; 1: never."
+        0.5, ge=0, le=1, description="A source is paused when more of its latest 1000 records cannot be read; 1: never."
     )
     min_transaction_gap_ms: _NonNegativeMs = Field(
         50,

@@ -21,7 +21,11 @@ REDRIVE_FEED: Final = "redrive"
 
 _WITHOUT_CLOCK: Final = frozenset({ACTIONS_FEED, REDRIVE_FEED})
 _WANTED: Final = "an entry is {topic: NAME, feed: NAME} and, if its records are not events yet, mapping: FILE"
-_KEYS: Final = frozenset({"topic", "feed", "mapping", "epoch", "door"})
+_KEYS: Final = frozenset({"topic", "feed", "mapping", "door"})
+_GONE: Final = {
+    "epoch": "it is kept in churn.progress with the id of the topic now: leave it out, and if it is not 0 say it once with "
+    "`churnwatch sources reset TOPIC --epoch N`"
+}
 
 
 class SourcesError(ValueError):
@@ -36,8 +40,6 @@ class Source:
     feed: str
     mapping: Path | None = None
     """Turns a record into events; without it the record is an event."""
-    epoch: int = 0
-    """Raised by whoever deletes the topic and makes it again, since its offsets then start over."""
     door: DoorTerms | None = None
     """What the role `door` writes into it; None: nothing comes over HTTP."""
 
@@ -64,7 +66,7 @@ def load_sources(settings: Settings) -> tuple[Source, ...]:
 
 
 def read_sources(path: Path) -> tuple[Source, ...]:
-    """The sources of a file: `sources: [{topic, feed, mapping, epoch, door}]`; a mapping's path begins at the file's folder.
+    """The sources of a file: `sources: [{topic, feed, mapping, door}]`; a mapping's path begins at the file's folder.
 
     Raises:
         SourcesError: the file cannot be read, or has faults: every one is told, with its line.
@@ -106,13 +108,13 @@ def topics_by_feed(sources: tuple[Source, ...]) -> dict[str, tuple[str, ...]]:
 def _source(entry: Mapping[str, Any], folder: Path) -> Source:
     mapping = folder / entry["mapping"] if entry.get("mapping") else None
     door = read_door(entry["door"], folder) if entry.get("door") is not None else None
-    return Source(entry["topic"], entry["feed"], mapping, entry.get("epoch", 0), door)
+    return Source(entry["topic"], entry["feed"], mapping, door)
 
 
 def _entry_faults(entry: object, folder: Path, taken: set[str]) -> list[str]:
     if not isinstance(entry, CommentedMap):
         return [_WANTED]
-    faults = [f"`{name}` is not known here; {_WANTED}" for name in entry if name not in _KEYS]
+    faults = [f"`{name}` {_GONE.get(name, f'is not known here; {_WANTED}')}" for name in entry if name not in _KEYS]
     faults += [
         f"`{name}` is {entry.get(name)!r}: a name is wanted"
         for name in ("topic", "feed")
@@ -125,9 +127,6 @@ def _entry_faults(entry: object, folder: Path, taken: set[str]) -> list[str]:
     mapping = entry.get("mapping")
     if mapping is not None and not (isinstance(mapping, str) and (folder / mapping).is_file()):
         faults.append(f"`mapping` is {mapping!r}: there is no such file in {folder}")
-    epoch = entry.get("epoch", 0)
-    if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
-        faults.append(f"`epoch` is {epoch!r}: a number from 0 is wanted")
     if entry.get("door") is not None:
         faults.extend(door_faults(entry["door"]))
     return faults

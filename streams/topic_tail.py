@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Final
 
 import structlog
@@ -79,13 +79,20 @@ async def read_through(consumer: Any, tp: TopicPartition, start: int = 0) -> Asy
 
 def heartbeat_in(record: ConsumerRecord) -> Heartbeat | None:
     """The heartbeat in a record of `churn.progress`; None, and a line in the log, if there is none."""
-    if record.value is None or (record.key or b"").startswith(b"/"):  # what the clock keeps there has such keys
+    if record.value is None or (record.key or b"").startswith(b"/"):  # what is no heartbeat has such keys
         return None
     try:
         return decode_heartbeat(record.value)
     except ContractError as error:
         log.warning("progress.unreadable", offset=record.offset, reason=error.code, message=error.message)
         return None
+
+
+def heartbeats_in(records: Iterable[ConsumerRecord]) -> Iterator[Heartbeat]:
+    """The heartbeats among records of `churn.progress`."""
+    for record in records:
+        if (beat := heartbeat_in(record)) is not None:
+            yield beat
 
 
 async def last_ticks(settings: Settings) -> list[Tick]:

@@ -9,7 +9,7 @@ Each override names the defect that it works around. A test fails when one of th
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -35,6 +35,15 @@ class Chunk(NamedTuple):
     records: list[ConsumerRecord]
     generation: int
     """Of the consumer group when the chunk was handed over."""
+    seeks: int = 0
+    """How often the partition had been sought when the records were taken."""
+
+
+class Done(NamedTuple):
+    """Up to where a partition may be committed, and what stands beside the offset."""
+
+    next_offset: int
+    note: str
 
 
 class SeekHook(Protocol):
@@ -72,8 +81,8 @@ class ChunkConsumer(driver.Consumer):
     _thread: ChunkThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - whatever Faust hands to its consumers
-        self._done: dict[TP, int] = {}
-        self._committed: dict[TP, int] = {}
+        self._done: dict[TP, Done] = {}
+        self._committed: dict[TP, Done] = {}
         self._backlog: dict[TP, int] = {}
         self._full: set[TP] = set()
         self._share = 0
@@ -89,14 +98,16 @@ class ChunkConsumer(driver.Consumer):
 
     # -- what agents call
 
-    def done(self, tp: TP, next_offset: int, generation: int) -> None:
-        """Everything before `next_offset` is safe: it may be committed. Say it in order; an old generation is ignored.
+    def done(self, tp: TP, next_offset: int, generation: int, note: str = "") -> None:
+        """Everything before `next_offset` is safe: it may be committed. Say it in order; another note begins anew.
 
-        Explicit, because `StreamIterator.after` (_cython/streams.pyx) acknowledges an event even if its agent raised,
-        and `Consumer._new_offset` (transport/consumer.py) commits past events that are still in work.
+        An old generation is ignored. Explicit, because `StreamIterator.after` (_cython/streams.pyx) acknowledges an event even
+        if its agent raised, and `Consumer._new_offset` (transport/consumer.py) commits past events that are still in work.
         """
-        if generation == self.app.consumer_generation_id and next_offset > self._done.get(tp, -1):
-            self._done[tp] = next_offset
+        known = self._done.get(tp)
+        is_news = known is None or known.note != note or next_offset > known.next_offset
+        if generation == self.app.consumer_generation_id and is_news:
+            self._done[tp] = Done(next_offset, note)
 
     def release(self, chunk: Chunk) -> None:
         """The records of this chunk are no longer held: there is room for others."""
@@ -115,6 +126,19 @@ class ChunkConsumer(driver.Consumer):
         """Where the assigned partitions are read, and where they end; one that was not fetched yet is left out."""
         return await self._thread.positions()
 
+    async def committed(self, tps: Iterable[TP]) -> Mapping[TP, Done]:
+        """What may be gone on from: what is done in this generation, else what the group has committed."""
+        known = await self._thread.committed([tp for tp in tps if tp not in self._done])
+        return {tp: self._done.get(tp) or Done(*known[tp]) for tp in tps if tp in self._done or tp in known}
+
+    async def see_partitions(self, counts: Mapping[str, int]) -> None:
+        """Topics have so many partitions: if that is new to the consumer, the group deals them out anew."""
+        await self._thread.see_partitions(counts)
+
+    def seeks(self, tp: TP) -> int:
+        """How often a partition has been sought."""
+        return self._thread.epochs.get(tp, 0)
+
     async def read_from(self, tp: TP, offset: int) -> bool:
         """Go on reading a partition at an offset, and resume it if it was paused; false if it is not ours (any more)."""
         if tp not in self.assignment():
@@ -131,9 +155,15 @@ class ChunkConsumer(driver.Consumer):
         """Hand out no more records of a partition until `read_from`."""
         self.pause_partitions({tp})
 
+    async def hold(self, tp: TP, offset: int) -> None:
+        """The same, and what was handed over from an offset on was not worked on."""
+        self.pause(tp)
+        with contextlib.suppress(IllegalStateError):  # revoked meanwhile
+            await self._thread.seek_in_order(tp, offset)
+
     async def still_member(self, tp: TP, next_offset: int) -> bool:
         """True only if the broker takes a commit of this generation: the proof that this process is no zombie."""
-        return await self._thread.try_commit({tp: next_offset}, _COMMIT_TIMEOUT_S)
+        return await self._thread.try_commit({tp: Done(next_offset, "")}, _COMMIT_TIMEOUT_S)
 
     # -- what Faust calls
 
@@ -236,10 +266,11 @@ class ChunkConsumer(driver.Consumer):
         if held >= self._share:
             self._full.add(tp)
         (channel,) = channels
-        channel.queue.force_put_nowait(Event(self.app, None, Chunk(tp, records, generation), None, message))
+        chunk = Chunk(tp, records, generation, self.seeks(tp))
+        channel.queue.force_put_nowait(Event(self.app, None, chunk, None, message))
 
     async def _commit_done(self, timeout_s: float = _COMMIT_TIMEOUT_S) -> bool:
-        offsets = {tp: offset for tp, offset in self._done.items() if self._committed.get(tp) != offset}
+        offsets = {tp: done for tp, done in self._done.items() if self._committed.get(tp) != done}
         committed = bool(offsets) and await self._thread.try_commit(offsets, timeout_s)
         if committed:
             self._committed.update(offsets)

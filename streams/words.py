@@ -35,6 +35,7 @@ CLAUSES: Final = {
     "erased": "{value}",
     "open_for_ms": "open for {value} (limit {threshold})",
     "feed_status": "the feed is {value}",
+    "feed_reason": "{value}",
     "rule_waits": "the rule {value} waits for it",
     "feed_gap": "events were lost ({value})",
     "unseen_ms": "of which {value} were lost to us",
@@ -44,6 +45,12 @@ CLAUSES: Final = {
     "team": "team {value}",
 }
 """A template for each code of a clause; features have theirs in the table of features."""
+REASONS: Final = {
+    "poison": "its source is paused, since most of it cannot be read",
+    "recreated": "its source is paused, since its topic was deleted and made again",
+    "missing": "the topic of its source does not exist",
+}
+"""Why ingest does not read a source; the log of the worker says what to do."""
 _SHARES: Final = frozenset({"probability", "fraction", "share", "change"})
 _STATES: Final = {
     "escalated": "nobody acknowledged it: {because}",
@@ -149,6 +156,8 @@ def _clause(clause: Because, measured: dict[str, float]) -> str:
 
 def _value(code: str, value: float | str) -> str:
     if isinstance(value, str):
+        if code == "feed_reason":
+            return REASONS.get(value, value)
         return _limit_in_words(value) if code.endswith("_ms") else value
     if code.endswith("_ms"):
         return duration_in_words(round(value))

@@ -19,7 +19,6 @@ from mode import Service
 from streams.garbage import look_seldom
 from streams.logs import configure_logging
 from streams.metrics_server import serving
-from streams.poison import PoisonError
 from streams.refusals import BrokerRefusedError
 from streams.restore import LogGapError
 from streams.rights import check_rights
@@ -145,7 +144,7 @@ def run_worker(settings: Settings, roles: Sequence[Role] = ()) -> NoReturn:
 def _run(settings: Settings, roles: Sequence[Role]) -> int:
     try:
         asyncio.run(_serve(settings, roles, StopLimit()))
-    except (TopicsError, SourcesError, SettingsError, BrokerRefusedError, LogGapError, PoisonError) as unfit:
+    except (TopicsError, SourcesError, SettingsError, BrokerRefusedError, LogGapError) as unfit:
         for fault in str(unfit).splitlines():
             log.error("worker.cannot_start", reason=fault)  # noqa: TRY400 - the sentence says it all
         return EXIT_FAILED

@@ -12,12 +12,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from detect_log import new_installation, reading, until
 
-from schemas.codec import decode_heartbeat
 from schemas.progress import Heartbeat
 from streams.ingest import ingest_of
 from streams.routing import WATERMARK_HEADER, log_partition
 from streams.rules_command import publish
 from streams.settings import Settings, Topic
+from streams.topic_tail import heartbeats_in
 from streams.topics import MAX_VALUE_BYTES
 from streams.transport import consumer_of
 from streams.worker import Roles, running_roles
@@ -50,7 +50,7 @@ async def stored(settings: Settings, topic: Topic) -> list[ConsumerRecord]:
 
 async def beats(settings: Settings) -> dict[tuple[str, int], Heartbeat]:
     """The last heartbeat of each source partition."""
-    found = [decode_heartbeat(record.value) for record in await stored(settings, "progress")]
+    found = heartbeats_in(await stored(settings, "progress"))
     return {(beat.topic.removeprefix(settings.source_prefix), beat.partition): beat for beat in found}
 
 

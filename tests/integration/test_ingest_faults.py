@@ -15,12 +15,11 @@ from aiokafka.errors import NotEnoughReplicasError
 from aiokafka.structs import TopicPartition
 from detect_log import new_installation, reading, until
 
-from schemas.codec import decode_heartbeat
 from schemas.progress import Heartbeat
 from streams.ingest import ingest_of
-from streams.poison import PoisonError
 from streams.routing import log_partition
 from streams.settings import Settings, variable
+from streams.topic_tail import heartbeats_in
 from streams.transport import consumer_of
 from streams.worker import running_roles
 
@@ -31,7 +30,6 @@ SIZE = 2_000
 """Records of each source partition."""
 WORKER = """
 import sys
-from streams.poison import PoisonError
 from streams.routing import log_partition
 from streams.settings import load_settings
 from streams.transport import consumer_of
@@ -172,19 +170,34 @@ async def test_a_dead_letter_that_is_refused_is_not_lost_either(settings: Settin
         assert [letter.value for letter in letters] == [b"{"]
 
 
-async def test_a_source_that_cannot_be_read_is_not_emptied_into_the_dead_letters(settings: Settings) -> None:
+async def test_a_source_that_cannot_be_read_is_paused_not_emptied_into_the_dead_letters_and_the_others_go_on(
+    settings: Settings,
+) -> None:
+    tickets = settings.source_prefix + "tickets"
     async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap) as producer:
         topic = settings.source_prefix + "orders"
         await asyncio.gather(*[await producer.send(topic, b"%d" % number, partition=0) for number in range(3_000)])
-    with pytest.raises(PoisonError, match="CHURN_MAX_DEAD_LETTER_SHARE"):
         async with running_roles(settings, ["ingest"]) as running:
-            await asyncio.wait_for(running.wait_crashed(), 30)
+            await until(lambda: is_paused(settings))
+            await producer.send_and_wait(tickets, order(1), partition=0)
+            await until(lambda: ingest_of(running.apps["ingest"]).counters.events[tickets] == 1)
+            (obstacle,) = ingest_of(running.apps["ingest"]).obstacles()
+    assert obstacle.code == "source_poison"
+    assert "CHURN_MAX_DEAD_LETTER_SHARE" in obstacle.says
     async with reading(settings, TopicPartition(settings.topic("deadletters"), 0)) as letters:
         assert len(letters) < 1_000
+        put_aside = len(letters)
+    last = {(beat.topic, beat.partition): beat for beat in await beats(settings)}
+    assert (last[topic, 0].paused, last[topic, 0].position, last[topic, 0].caught_up) == ("poison", put_aside, False)
+    assert last[tickets, 0].paused is None
 
     everything = settings.model_copy(update={"max_dead_letter_share": 1.0})
     async with running_roles(everything, ["ingest"]):
         await until(lambda: all_put_aside(settings, 3_000))
+
+
+async def is_paused(settings: Settings) -> bool:
+    return any(beat.paused == "poison" for beat in await beats(settings))
 
 
 async def all_put_aside(settings: Settings, count: int) -> bool:
@@ -237,4 +250,4 @@ async def all_is_there(settings: Settings) -> bool:
 
 async def beats(settings: Settings) -> list[Heartbeat]:
     async with reading(settings, TopicPartition(settings.topic("progress"), 0)) as records:
-        return [decode_heartbeat(record.value) for record in records]
+        return list(heartbeats_in(records))

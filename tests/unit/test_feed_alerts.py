@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 from engine_run import EngineRun, absence, complaint, feed, order, rule_set, tick
 
 from detectors.engine import PartitionEngine
@@ -9,6 +10,7 @@ from schemas.codec import Record
 from schemas.control import RulesPublished
 from schemas.rule_kinds import CountRule
 from schemas.rules import Churn
+from streams.words import because_of
 
 RULES = rule_set(
     absence(2),
@@ -68,3 +70,12 @@ def test_a_feed_that_lags_is_no_alert_and_a_second_outage_is_another_one() -> No
 def test_an_open_alert_of_a_feed_outlives_a_crash() -> None:
     run = EngineRun(RULES).feed(feed(3, "orders", "dead")).restored().feed(feed(4, "orders", "dead"), feed(5, "orders", "live"))
     assert [(alert.state, alert.sequence) for alert in run.feed_alerts] == [("opened", 1), ("resolved", 2)]
+
+
+def test_the_alert_about_a_feed_whose_source_is_paused_says_why() -> None:
+    dead = msgspec.structs.replace(feed(3, "orders", "dead"), reason="recreated")
+    opened, resolved = EngineRun(RULES).feed(dead, feed(4, "orders", "live")).feed_alerts
+    clauses = [(one.clause, one.value) for one in opened.because]
+    assert clauses == [("feed_status", "dead"), ("feed_reason", "recreated"), ("rule_waits", "silent")]
+    assert [one.clause for one in resolved.because] == ["feed_status"]
+    assert because_of(opened).startswith("the feed is dead, its source is paused, since its topic was deleted and made again")

@@ -25,6 +25,7 @@ def beat(
     partition: int = 0,
     partitions: int = 1,
     generation: int = 1,
+    paused: str | None = None,
 ) -> Heartbeat:
     return Heartbeat(
         feed="any",
@@ -35,6 +36,7 @@ def beat(
         position=0,
         max_event_ms=event_ms,
         caught_up=caught_up,
+        paused=paused,
     )
 
 
@@ -437,3 +439,63 @@ def confirmed(first_h: float, end_h: float) -> FeedConfirmed:
 def rules(**lateness: str) -> RuleSet:
     feeds = {name: Feed(types=["order.*"], lateness=text) for name, text in lateness.items()}
     return RuleSet(version="1", tenant="t", feeds=feeds)
+
+
+# --- sources that ingest has paused
+
+
+def reasons(state: ClockState) -> list[tuple[str, str, int, str | None]]:
+    return [(c.source, c.status, c.since_ms, c.reason) for c in state.decide(idle=True) if isinstance(c, FeedChanged)]
+
+
+def test_a_feed_is_dead_at_once_while_one_of_its_partitions_is_paused_and_its_mark_stands() -> None:
+    #  broker   1000   1005         1006          1007
+    #  shop/0   read   read         read          read
+    #  shop/1   read   poison       poison        read
+    state = clock(topics={"orders": ("shop",)})
+    for at_ms, paused in ((1_000, None), (1_005, "poison"), (1_006, "poison"), (1_007, None)):
+        state.heartbeat(beat("shop", partitions=2), at_ms)
+        state.heartbeat(beat("shop", partition=1, partitions=2, caught_up=paused is None, paused=paused), at_ms)
+        changed = reasons(state)
+        if at_ms == 1_000:
+            assert changed == [("orders", "live", 1_000, None)]
+        elif at_ms == 1_005:
+            assert changed == [("orders", "dead", 1_005, "poison")]
+            assert state.lags_ms() == {"orders": 5}
+        elif at_ms == 1_006:
+            assert changed == []
+        else:
+            assert changed == [("orders", "live", 1_007, None)]
+            assert state.lags_ms() == {"orders": 0}
+
+
+def test_a_feed_that_is_dead_already_is_told_again_with_the_reason() -> None:
+    #  broker   1000   1200                  1205
+    #  shop     read   (nothing for long)    its topic was made again
+    state = clock(topics={"orders": ("shop",)})
+    state.heartbeat(beat("shop"), 1_000)
+    state.decide()
+    state.broker_time(1_200)
+    assert reasons(state) == [("orders", "dead", 1_000, None)]
+
+    state.heartbeat(beat("shop", caught_up=False, paused="recreated"), 1_205)
+
+    assert reasons(state) == [("orders", "dead", 1_205, "recreated")]
+
+
+def test_partitions_that_were_added_hold_the_mark_of_their_feed_which_never_goes_back() -> None:
+    #  broker   1000      1005                    1010
+    #  shop/0   1 of 1    1 of 2                  1 of 2
+    #  shop/1                                     read from its beginning: an old event, then to its end
+    state = clock(topics={"orders": ("shop",)})
+    state.heartbeat(beat("shop"), 1_000)
+    assert marks(state) == {"orders": 1_000}
+    state.heartbeat(beat("shop", partitions=2), 1_005)
+    assert ticks(state, idle=True)[-1].marks_ms == {"orders": 1_000}
+    state.heartbeat(beat("shop", partition=1, partitions=2, event_ms=400, caught_up=False), 1_010)
+    state.heartbeat(beat("shop", partitions=2), 1_010)
+    assert ticks(state, idle=True)[-1].marks_ms == {"orders": 1_000}
+
+    state.heartbeat(beat("shop", partition=1, partitions=2, event_ms=900), 1_011)
+
+    assert marks(state) == {"orders": 1_010}

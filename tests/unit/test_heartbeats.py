@@ -121,3 +121,37 @@ def test_after_a_restart_the_times_that_were_reported_before_are_reported_again(
 
     assert beat is not None
     assert beat.max_event_ms == 500
+
+
+def test_a_paused_lane_is_reported_where_it_was_with_the_reason_and_never_as_caught_up() -> None:
+    progress = Progress(FEEDS)
+    progress.read(SHOP, 10, 500, 1)
+
+    (beat,) = progress.reports({}, {"shop": 2}, 1, {SHOP: "poison"})
+
+    assert (beat.position, beat.max_event_ms, beat.caught_up, beat.paused) == (10, 500, False, "poison")
+    assert not progress.behind
+
+
+def test_a_lane_that_is_paused_at_the_start_is_where_it_was_reported_last() -> None:
+    progress = Progress(FEEDS)
+    before = Heartbeat(
+        feed="orders", topic="shop", partition=0, partitions=1, generation=1, position=9, max_event_ms=500, caught_up=True
+    )
+    progress.recall([before])
+
+    (beat,) = progress.reports({}, {}, 2, {SHOP: "missing"})
+
+    assert (beat.position, beat.partitions, beat.paused) == (9, 1, "missing")
+
+
+def test_a_lane_that_begins_anew_is_not_where_it_was() -> None:
+    progress = Progress(FEEDS)
+    progress.read(SHOP, 10, 500, 1)
+    report(progress, position=0, end=10)
+    progress.begin(SHOP)
+
+    assert report(progress, position=0, end=10) is None
+    beat = report(progress, position=0, end=10)
+    assert beat is not None
+    assert (beat.position, beat.max_event_ms) == (0, 500)

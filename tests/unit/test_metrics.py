@@ -45,6 +45,7 @@ UNITS = (
     "_held",
     "_alarm",
     "_recipe",
+    "_paused",
 )
 BY_CONSUMER = {"churn_position_offset", "churn_lag_records"}
 
@@ -84,6 +85,9 @@ def counted_apps() -> dict[Any, Any]:
     }
     ingest = ingest_of(apps["ingest"]).counters
     ingest.events["orders"], ingest.clamped["orders"], ingest.dead_letters["bad_json"] = 7, 1, 2
+    ingest_of(apps["ingest"]).gate.states.pause("logins", "poison", "it cannot be read", 0.0)
+    for second in range(3):
+        ingest_of(apps["ingest"]).reports.catch_up.report("orders", 400 - 100 * second, 100 * second, float(second))
     detect = detector_of(apps["detect"]).counters
     detect.transactions, detect.transaction_s = 4, 0.5
     detect.alerts["silent@1", "opened"], detect.alerts["silent@2", "opened"] = 3, 2
@@ -146,6 +150,9 @@ async def test_the_values_are_those_of_the_counters(scrape: str) -> None:
         ("churn_dead_letters_total", "bad_json", "ingest"): 2,
         ("churn_dead_letters_total", "bad_json", "deliver"): 1,
     }
+    assert found["churn_source_paused"] == {("churn_source_paused", "poison", "logins"): 1}
+    assert found["churn_source_behind_records"] == {("churn_source_behind_records", "orders"): 200}
+    assert found["churn_source_eta_seconds"] == {("churn_source_eta_seconds", "orders"): 2.0}
     assert found["churn_alerts"] == {("churn_alerts_total", "silent", "opened"): 5}
     assert found["churn_alert_verdicts"] == {("churn_alert_verdicts_total", "silent", "saved"): 2}
     assert found["churn_erasures"] == {("churn_erasures_total",): 3}

@@ -42,7 +42,7 @@ def by_position(row: dict[str, Any], position: str) -> list[dict[str, Any]]:
 
 
 def terms(translate: Any = None, **changes: Any) -> Terms:
-    return Terms(Source("orders", "orders", epoch=2), 4, translate, **changes)
+    return Terms(Source("orders", "orders"), 4, translate, epoch=2, **changes)
 
 
 def sources(of_orders: Terms) -> dict[str, Terms]:
@@ -126,7 +126,7 @@ def test_what_fails_again_is_a_dead_letter_of_the_first_position_again() -> None
 
 def test_the_epoch_of_the_first_position_stays_when_the_topic_was_made_again_since() -> None:
     letter = refused(Arrived(b'{"at": 5000}'), terms(refuses))
-    made_again = Terms(Source("orders", "orders", epoch=3), 4, by_position)
+    made_again = Terms(Source("orders", "orders"), 4, by_position, epoch=3)
 
     assert {event.origin.epoch for event in events(redriven(letter, made_again)) if event.origin} == {2}
 

@@ -59,7 +59,7 @@ def refused(value: Any, given: Terms | None = None) -> DeadLetter:
 
 
 def test_an_event_gets_its_source_position_and_the_customers_partition() -> None:
-    found = forwarded(order(), terms(source=Source("orders", "orders", epoch=2)))
+    found = forwarded(order(), terms(epoch=2))
 
     (written,) = found.records
     assert written.key == b"ada"

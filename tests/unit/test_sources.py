@@ -28,15 +28,13 @@ def test_without_a_file_there_are_three_sources_the_actions_and_what_is_redriven
 
 def test_a_file_names_topics_feeds_and_mappings_and_the_actions_are_added(tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text("x", encoding="utf-8")
-    path = written(
-        tmp_path, "sources:\n- {topic: shop, feed: orders, mapping: shop.yaml}\n- {topic: web, feed: logins, epoch: 2}\n"
-    )
+    path = written(tmp_path, "sources:\n- {topic: shop, feed: orders, mapping: shop.yaml}\n- {topic: web, feed: logins}\n")
 
     sources = load_sources(load_settings(prefix="t.", sources=path))
 
     assert sources == (
         Source("shop", "orders", tmp_path / "shop.yaml"),
-        Source("web", "logins", None, 2),
+        Source("web", "logins"),
         Source("t.actions", "actions"),
         Source("t.redrive", "redrive"),
     )
@@ -64,7 +62,7 @@ def test_every_fault_of_a_file_is_told_with_its_line(tmp_path: Path) -> None:
         "- {topic: shop, feed: orders}\n"
         "- {topic: '', feed: 3, maping: x}\n"
         "- orders\n"
-        "- {topic: web, feed: logins, mapping: nowhere.yaml, epoch: -1}\n",
+        "- {topic: web, feed: logins, mapping: nowhere.yaml, epoch: 1}\n",
     )
 
     with pytest.raises(SourcesError) as caught:
@@ -72,7 +70,9 @@ def test_every_fault_of_a_file_is_told_with_its_line(tmp_path: Path) -> None:
 
     lines = str(caught.value).splitlines()
     assert [line.removeprefix(str(path)).split(": ")[0] for line in lines] == [":3", ":4", ":4", ":4", ":5", ":6", ":6"]
-    for line, word in zip(lines, ["twice", "maping", "topic", "feed", "an entry is", "nowhere.yaml", "epoch"], strict=True):
+    for line, word in zip(
+        lines, ["twice", "maping", "topic", "feed", "an entry is", "sources reset TOPIC --epoch N", "nowhere.yaml"], strict=True
+    ):
         assert word in line
 
 

@@ -1,0 +1,193 @@
+"""`churnwatch sources list` and `sources reset`: which topics the sources are, and that one was made again on purpose."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.structs import TopicPartition
+
+from schemas.progress import Heartbeat, SourceEpoch
+from streams.log_writer import LogWriter
+from streams.settings import Settings
+from streams.source_epochs import ProgressReader, epoch_row, epochs_in
+from streams.sources import Source, load_sources
+from streams.topic_ids import FoundTopic, look_once
+from streams.topic_tail import heartbeats_in, reader
+from streams.topics import partition_count
+from streams.transactions import Place
+
+
+class SourceRefused(RuntimeError):  # noqa: N818 - what became of the order
+    """Nothing was changed; the message says why."""
+
+
+@dataclass(frozen=True)
+class SourceSeen:
+    """What is known of a source."""
+
+    topic: str
+    feed: str
+    epoch: int | None
+    """None: nothing was ever read of it."""
+    recorded_id: str | None
+    found_id: str | None
+    """Of the topic that there is now; None: there is none."""
+    partitions: int
+    behind_records: int | None
+    """At the end of the topic, and not reported as read; None where nothing was reported, or of another topic."""
+    poisoned: bool
+    """As the last reports say: most of it cannot be read."""
+
+    @property
+    def state(self) -> str:
+        """In a word: `read`, or why not."""
+        if self.found_id is None:
+            return "missing"
+        if self.recorded_id is None:
+            return "new"
+        if self.recorded_id != self.found_id:
+            return "recreated"
+        return "poison" if self.poisoned else "read"
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "topic": self.topic,
+            "feed": self.feed,
+            "state": self.state,
+            "epoch": self.epoch,
+            "topic_id": self.recorded_id,
+            "found_topic_id": self.found_id,
+            "partitions": self.partitions,
+            "behind_records": self.behind_records,
+        }
+
+
+def list_sources(settings: Settings) -> list[SourceSeen]:
+    """Every source: which topic it is, and how far it was read by the last reports.
+
+    Raises:
+        SourcesError: the file of sources has faults.
+        SourceRefused: there is no topic of progress.
+        KafkaError: the broker does not answer.
+    """
+    sources = load_sources(settings)
+    found = look_once(settings, [source.topic for source in sources])
+    epochs, beats = _progress(settings)
+    ends = asyncio.run(_ends(settings, found))
+    return [_seen(source, found.get(source.topic), epochs.get(source.topic), beats, ends) for source in sources]
+
+
+def reset(settings: Settings, name: str, *, epoch: int | None, by: str) -> list[SourceEpoch]:
+    """Say that topics were deleted and made again: each is read from its first record, under the next epoch.
+
+    Args:
+        settings: broker and topics.
+        name: of a topic, or of a feed: then of those of its topics that are not what they were.
+        epoch: the number to go on with, where it was kept elsewhere; None: the next one.
+        by: who says so.
+
+    Raises:
+        SourcesError: the file of sources has faults.
+        SourceRefused: no such source, or there is nothing to reset.
+        KafkaError: the broker does not answer.
+    """
+    sources = load_sources(settings)
+    named = [source.topic for source in sources if name in {source.topic, source.feed}]
+    if not named:
+        known = ", ".join(sorted({source.topic for source in sources} | {source.feed for source in sources}))
+        raise SourceRefused(f"there is no source {name!r}, neither a topic nor a feed: {known}")
+    found = look_once(settings, named)
+    epochs, _ = _progress(settings)
+    decided = [_next(topic, found.get(topic), epochs.get(topic), epoch, by) for topic in named]
+    new = [one for one in decided if isinstance(one, SourceEpoch)]
+    if not new:
+        raise SourceRefused("; ".join(one for one in decided if isinstance(one, str)))
+    asyncio.run(_write(settings, new))
+    return new
+
+
+def as_table(seen: Sequence[SourceSeen]) -> str:
+    """For people: a line for each source under a line of titles."""
+    rows = [("topic", "feed", "state", "epoch", "topic id", "partitions", "behind")]
+    for one in seen:
+        topic_id = one.recorded_id or "-"
+        if one.found_id is not None and one.found_id != one.recorded_id:
+            topic_id = f"{topic_id} (now {one.found_id})"
+        numbers = (one.epoch, one.behind_records)
+        epoch, behind = ("-" if number is None else str(number) for number in numbers)
+        rows.append((one.topic, one.feed, one.state, epoch, topic_id, str(one.partitions), behind))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def reset_in_words(new: Iterable[SourceEpoch], *, as_json: bool) -> str:
+    """What a reset has done."""
+    if as_json:
+        return json.dumps({"reset": [{"topic": one.topic, "topic_id": one.topic_id, "epoch": one.epoch} for one in new]})
+    return "\n".join(
+        f"{one.topic} ({one.topic_id}) is read from its first record under epoch {one.epoch}; a worker that runs notices "
+        "within seconds"
+        for one in new
+    )
+
+
+def _next(topic: str, found: FoundTopic | None, known: SourceEpoch | None, epoch: int | None, by: str) -> SourceEpoch | str:
+    """The epoch to be recorded, or why there is none."""
+    if found is None:
+        return f"the topic {topic} does not exist"
+    least = 0 if known is None else known.epoch + 1
+    if epoch is None:
+        if known is None:
+            return f"nothing was read of {topic} yet: there is nothing to reset"
+        if known.topic_id == found.topic_id:
+            return f"{topic} is what it was, {known.topic_id}, read under epoch {known.epoch}: there is nothing to reset"
+    elif epoch < least:
+        return f"{topic} has epoch {least - 1} already: only a greater one can follow"
+    return SourceEpoch(topic=topic, topic_id=found.topic_id, epoch=least if epoch is None else epoch, by=by)
+
+
+def _seen(
+    source: Source,
+    found: FoundTopic | None,
+    known: SourceEpoch | None,
+    beats: Mapping[TopicPartition, Heartbeat],
+    ends: Mapping[TopicPartition, int],
+) -> SourceSeen:
+    ours = {tp: beats[tp] for tp in ends if tp.topic == source.topic and tp in beats}
+    is_same = found is not None and known is not None and known.topic_id == found.topic_id
+    return SourceSeen(
+        topic=source.topic,
+        feed=source.feed,
+        epoch=None if known is None else known.epoch,
+        recorded_id=None if known is None else known.topic_id,
+        found_id=None if found is None else found.topic_id,
+        partitions=0 if found is None else found.partitions,
+        behind_records=sum(max(0, ends[tp] - beat.position) for tp, beat in ours.items()) if is_same and ours else None,
+        poisoned=any(beat.paused == "poison" for beat in ours.values()),
+    )
+
+
+def _progress(settings: Settings) -> tuple[dict[str, SourceEpoch], dict[TopicPartition, Heartbeat]]:
+    topic = settings.topic("progress")
+    if partition_count(settings, topic) is None:
+        raise SourceRefused(f"the topic {topic} does not exist: `churnwatch topics` creates it")
+    records = asyncio.run(ProgressReader(settings).new())
+    return epochs_in(records), {TopicPartition(beat.topic, beat.partition): beat for beat in heartbeats_in(records)}
+
+
+async def _ends(settings: Settings, found: Mapping[str, FoundTopic]) -> Mapping[TopicPartition, int]:
+    tps = [TopicPartition(topic, number) for topic, at in found.items() for number in range(at.partitions)]
+    async with reader(settings) as consumer:
+        ends: Mapping[TopicPartition, int] = await consumer.end_offsets(tps) if tps else {}
+        return ends
+
+
+async def _write(settings: Settings, new: Sequence[SourceEpoch]) -> None:
+    writer = LogWriter(settings)
+    try:
+        await writer.write({Place(settings.topic("progress"), 0): [epoch_row(one) for one in new]})
+    finally:
+        await writer.close()
