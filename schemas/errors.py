@@ -21,6 +21,7 @@ CODES: Final[Mapping[str, str]] = {
     "bad_json": "not JSON, or nested too deeply",
     "bad_model": "a model whose lists do not fit together, or that this release cannot score",
     "bad_number": "a number that is not finite",
+    "bad_place": "a redriven record that does not say where it stood first",
     "bad_predicate": "an expression that does not compile, or names what is not there",
     "bad_row": "a row of a file that cannot be taken apart into its columns",
     "bad_time": "no time, or one before 1970 or after 9999",
@@ -35,10 +36,12 @@ CODES: Final[Mapping[str, str]] = {
     "no_type": "nothing says what the record is",
     "no_value": "a record without a value",
     "not_an_object": "JSON, but not one object",
+    "not_redrivable": "a redriven record that ingest never read",
     "too_far_ahead": "an event further ahead of the broker's time than clocks may differ",
     "too_large": "a record over the limit of its topic",
     "unknown_currency": "an amount in a currency that the mapping has no rate for",
     "unknown_schema": "a schema that the registry does not have, or that is of another kind",
+    "unknown_source": "a redriven record of a topic that is no source any more",
     "unknown_type": "a type that this release does not know",
 }
 """Every code and what it means. They are stable: dead letters, metrics and dashboards name them."""
