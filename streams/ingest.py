@@ -180,10 +180,10 @@ class Ingest:
     async def _look_for_poison(self, routed: list[tuple[Chunk, _Routed]]) -> None:
         for chunk, part in routed:
             topic = chunk.tp.topic
-            # What people redrove too early must not stop the sources.
-            if self._terms[topic].source.feed == REDRIVE_FEED or not self.gate.is_open(chunk):
+            if not self.gate.is_open(chunk):
                 continue
-            self._matches.saw(topic, chunk.records, part.events, part.reasons)
+            if self._terms[topic].source.feed != REDRIVE_FEED:  # its records go by many mappings
+                self._matches.saw(topic, chunk.records, part.events, part.reasons)
             says = self._poison.saw(topic, len(chunk.records), part.reasons.total())
             if says is not None:
                 await self.gate.poisoned(topic, says, [dropped for dropped, _ in routed if dropped.tp.topic == topic])

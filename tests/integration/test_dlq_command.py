@@ -21,6 +21,7 @@ from streams.cli import main
 from streams.dead_letters import MAX_HEADER_BYTES, MAX_VALUE_BYTES, dead_letter_row
 from streams.dlq_redrive import plan, redrive
 from streams.dlq_search import Wanted
+from streams.ingest import ingest_of
 from streams.log_writer import LogWriter
 from streams.rules_command import publish
 from streams.settings import Settings, Topic, load_settings, variable
@@ -196,6 +197,28 @@ async def test_what_fails_again_can_be_redriven_again_and_what_cannot_be_is_name
     assert [dict(record.headers)["source.h"] for record in await shop.stored("redrive") if b"bob" in record.value] == [
         many[0][1]
     ] * 2
+
+
+async def test_what_is_redriven_too_early_holds_up_nothing_else_and_comes_in_after_the_mend(
+    bootstrap: str, unique: Unique, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, count = Shop(bootstrap, unique("early"), tmp_path, monkeypatch), 1_200
+    early = [json.dumps(order(1, f"c{number}", number, "buyer")).encode() for number in range(count)]
+    await put_letters(shop, [letter(number, topic=shop.topic, value=value) for number, value in enumerate(early)])
+    assert await shop.churnwatch("dlq", "redrive", "--all", "--yes") == 0
+    async with running_roles(shop.settings, ["ingest"]) as roles:
+        await until(lambda: ingest_of(roles.apps["ingest"]).obstacles())
+        (obstacle,) = ingest_of(roles.apps["ingest"]).obstacles()
+        assert (obstacle.code, shop.settings.topic("redrive") in obstacle.says) == ("source_poison", True)
+        await shop.send(order(2, "ann", 1))
+        await until(lambda: is_so(lambda: number_of(shop.events), 1))
+    refused_again = await shop.count("deadletters") - count
+    assert refused_again < 1_000
+
+    shop.customer_is("buyer")
+    assert await shop.churnwatch("dlq", "redrive", "--all", "--yes") == 0
+    async with running_roles(shop.settings, ["ingest"]):
+        await until(lambda: is_so(lambda: number_of(shop.events), 1 + count))
 
 
 def letter(offset: int, **changes: Any) -> DeadLetter:
