@@ -82,8 +82,8 @@ class Door(Service):
         return found
 
     async def on_start(self) -> None:
-        """Reach every topic, then listen: whoever can connect can be served."""
-        await asyncio.gather(*(entrance.lane.connect() for entrance in self._entrances.values()))
+        """Reach the topics, then listen: whoever can connect can be served."""
+        await asyncio.gather(*(entrance.lane.open() for entrance in self._entrances.values()))
         for entrance in self._entrances.values():
             self.add_future(entrance.lane.run())
         runner = self._runner = self.runner()

@@ -52,15 +52,12 @@ class Lane:
         self._arrived = asyncio.Event()
         self._batches = 0
 
-    async def connect(self) -> None:
-        """Make sure that the topic can be reached.
-
-        Raises:
-            KafkaError: it cannot.
-            TimeoutError: nor is there an answer.
-        """
-        async with asyncio.timeout(self._within_s):
-            await self._writer.partitions(self.topic)
+    async def open(self) -> None:
+        """Reach the topic, or say that it cannot be reached: the doors of the others open all the same."""
+        try:
+            await self._reach()
+        except (KafkaError, TimeoutError) as error:
+            self.refuse(self._in_words(error))
 
     async def write(self, row: Row, size_bytes: int) -> None:
         """Write a record; returns when all in-sync replicas have it.
@@ -78,13 +75,14 @@ class Lane:
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
+            if self.failing_since_s is not None:
+                await self._come_back()
             await self._arrived.wait()
             self._under_way = self._next_batch()
             try:
                 await self._send([waiting.row for waiting in self._under_way])
             except (KafkaError, TimeoutError) as error:
-                self.refuse(repr(error) if isinstance(error, KafkaError) else f"no answer for {self._within_s:g} s")
-                await self._come_back()
+                self.refuse(self._in_words(error))
             else:
                 for waiting in self._under_way:
                     if not waiting.written.done():
@@ -114,6 +112,13 @@ class Lane:
             self._arrived.clear()
         return batch
 
+    async def _reach(self) -> None:
+        async with asyncio.timeout(self._within_s):
+            await self._writer.partitions(self.topic)
+
+    def _in_words(self, error: KafkaError | TimeoutError) -> str:
+        return repr(error) if isinstance(error, KafkaError) else f"no answer for {self._within_s:g} s"
+
     async def _send(self, rows: list[Row]) -> None:
         async with asyncio.timeout(self._within_s):
             partitions = await self._writer.partitions(self.topic)
@@ -129,7 +134,7 @@ class Lane:
             await self._writer.close(_LET_GO_WITHIN_S)
             self._writer = self._make_writer(self._settings)
             try:
-                await self.connect()
+                await self._reach()
             except (KafkaError, TimeoutError):
                 await asyncio.sleep(_TRY_AGAIN_S)
             else:

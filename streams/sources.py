@@ -20,7 +20,10 @@ REDRIVE_FEED: Final = "redrive"
 """What comes again out of the dead letters was missing from another feed's clock already, and moves no clock itself."""
 
 _WITHOUT_CLOCK: Final = frozenset({ACTIONS_FEED, REDRIVE_FEED})
-_WANTED: Final = "an entry is {topic: NAME, feed: NAME} and, if its records are not events yet, mapping: FILE"
+_WANTED: Final = (
+    "an entry is {topic: NAME, feed: NAME}, if its records are not events yet with mapping: FILE, and if webhooks bring them "
+    "with door: {signature: NAME}"
+)
 _KEYS: Final = frozenset({"topic", "feed", "mapping", "door"})
 _GONE: Final = {
     "epoch": "it is kept in churn.progress with the id of the topic now: leave it out, and if it is not 0 say it once with "

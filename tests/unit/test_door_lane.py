@@ -123,6 +123,22 @@ async def test_until_the_topic_is_heard_of_everybody_is_refused_at_once() -> Non
     assert deaf.batches == []
 
 
+async def test_a_topic_that_cannot_be_reached_at_the_start_is_tried_again_with_a_new_producer() -> None:
+    deaf, good = PaperWriter(topic_is_there=False), PaperWriter()
+    good.goes_on.set()
+    left = [deaf, good]
+    lane = Lane(load_settings(), "shop", lambda _settings: left.pop(0))
+    await lane.open()
+    with pytest.raises(NotWrittenError, match="no broker"):
+        await lane.write(Row(None, b"a"), 1)
+    running = asyncio.create_task(lane.run())
+    await settle()
+    await lane.write(Row(None, b"b"), 1)
+    running.cancel()
+    assert deaf.closed
+    assert good.batches == [(0, [b"b"])]
+
+
 async def test_no_answer_is_a_failure_when_the_wait_is_over() -> None:
     silent, good = PaperWriter(), PaperWriter()
     async with lane_of(silent, good, wait_ms=20) as lane:
