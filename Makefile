@@ -22,7 +22,7 @@ CORE_TESTS := tests/unit tests/properties tests/golden
 # With a broker: two files at once, each process with a broker of its own; a file stays together for what it sets up.
 TWO_AT_ONCE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-ingest bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door flame bench-engine bench-model bench-incidents evaluate requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-ingest bench-mapping bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door flame bench-engine bench-model bench-incidents evaluate requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench: $(STAMP) ## how fast, on Apache Kafka: detect, ingest and detect, the eng
 
 bench-ingest: $(STAMP) ## how fast ingest is: events, a mapping of nested records, change events of Debezium
 	@$(BENCH).bench_ingest $(ARGS)
+
+bench-mapping: $(STAMP) ## what a mapping costs on one core, without Kafka: flat rows, nested orders, change events, CEL
+	@$(BENCH).bench_mapping $(ARGS)
 
 bench-latency: $(STAMP) ## how late, at 2,000 events a second: source record to alert, a timer's due instant to alert
 	@$(BENCH).bench_latency $(ARGS)

@@ -83,6 +83,7 @@ def exact_ms(text: object) -> int:
     return duration.ms
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -109,7 +110,7 @@ def parse_instant(text: object) -> int:
 
 def to_epoch_ms(moment: datetime) -> int:
     """Milliseconds since the epoch of an aware datetime, rounded down, without floating point."""
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    delta = moment - _EPOCH
     return delta.days * DAY_MS + delta.seconds * SECOND_MS + delta.microseconds // 1000
 
 

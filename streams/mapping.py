@@ -12,7 +12,7 @@ from streams.mapping_targets import TARGETS, Target
 from streams.mapping_values import Cells, Value, looked_up
 from streams.mapping_values import shown as shown_cell
 from streams.record_formats import RecordForm, read_record_form
-from streams.row_mapping import Entry, RowMapping, Setter, TableForm
+from streams.row_mapping import Entry, RowMapping, Setter, TableForm, TypeOf
 from streams.rules_values import Field, list_of, mapping_of, meant, one_of, read_fields, text, time_zone
 from streams.yaml_nodes import Entries, FaultyFileError, Items, Node, Place, Refused, Scalar, read_yaml, shown
 
@@ -121,9 +121,9 @@ def _items_of(path: str) -> Callable[[Row], Sequence[Row]]:
     return items
 
 
-def _type_reader(cells: Cells, source: str, types: Mapping[str, str]) -> Callable[[Row, Row], str]:
+def _type_reader(cells: Cells, source: str, types: Mapping[str, str]) -> TypeOf:
     if "" in types:
-        return lambda _row, _record: types[""]
+        return types[""]
     get = cells.texter(source)
 
     def type_of(row: Row, record: Row) -> str:

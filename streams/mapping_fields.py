@@ -228,8 +228,7 @@ def _of_column(column: str, options: Mapping[str, Any], target: Target, form: Fi
         plain = plain_reader(target.kind, column, ".")
         return _through(cells.texter(column), lambda cell: plain(looked_up(cell, column, table, other)))
     if target.kind == "text":
-        text_of = cells.texter(column)
-        return lambda row, record, _position: text_of(row, record)
+        return cells.texter(column)
     if target.kind == "time":
         zone = options.get("time_zone", form.zone)
         read = time_reader(TimeFormat(options.get("format", "rfc3339"), zone, options.get("since")), column)

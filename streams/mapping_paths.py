@@ -47,14 +47,19 @@ def first_step(name: str) -> str:
     return re.split(r"[.\[]", name.removeprefix(RECORD), maxsplit=1)[0]
 
 
+def is_column(name: str) -> bool:
+    """Whether a name can only be the whole name of something in the row."""
+    return not name.startswith(RECORD) and len(steps_of(name) or ()) < 2
+
+
 def getter(name: str) -> Get:
     """The function that looks there."""
     if name.startswith(RECORD):
         steps = steps_of(name[len(RECORD) :]) or ()
         return lambda _row, record: _walked(record, steps)
-    steps = steps_of(name) or ()
-    if len(steps) < 2:
+    if is_column(name):
         return lambda row, _record: row.get(name)
+    steps = steps_of(name) or ()
     first, *rest = steps
     if len(rest) == 1 and isinstance(rest[0], str):
         return _member(name, str(first), rest[0])

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from detectors.calendar_time import load_zone
 from schemas.errors import ContractError
 from schemas.instants import DAY_MS, parse_instant, to_epoch_ms
-from streams.mapping_paths import Get, Row, getter
+from streams.mapping_paths import Get, Row, getter, is_column
 
 Value = Callable[[Row, Row, str], Any]
 """What a row (or an item of a list), its record and their position have for a field; None if they have nothing."""
@@ -38,6 +38,13 @@ _MOST_BYTES: Final = 32
 _REMEMBERED: Final = 4096
 
 
+class TextOf(Protocol):
+    """Gives text. Without a further call it is a `Value` too: most fields are text."""
+
+    def __call__(self, row: Row, record: Row, _position: str = "", /) -> str | None:
+        """None if there is nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cells:
     """Finds single cells; what stands in `missing` is nothing."""
@@ -48,6 +55,8 @@ class Cells:
     def getter(self, column: str) -> Get:
         """The function that gives the value of a cell; None if there is none."""
         get, missing = getter(column), self.missing
+        if is_column(column):  # the same without a call: most fields of most records
+            return lambda row, _record: None if type(found := row.get(column)) is str and found.strip() in missing else found
 
         def cell(row: Row, record: Row) -> Any:  # noqa: ANN401 - what the file has
             found = get(row, record)
@@ -55,18 +64,25 @@ class Cells:
 
         return cell
 
-    def texter(self, column: str) -> Callable[[Row, Row], str | None]:
+    def texter(self, column: str) -> TextOf:
         """The same for the text of a cell, without blanks around it; a whole number has no point."""
         get, missing = getter(column), self.missing
 
-        def text(row: Row, record: Row) -> str | None:
+        def plain(row: Row, _record: Row, _position: str = "") -> str | None:
+            found = row.get(column)
+            if type(found) is str:
+                found = found.strip()
+                return None if found in missing else found
+            return None if found is None else as_text(found, column)
+
+        def text(row: Row, record: Row, _position: str = "") -> str | None:
             found = get(row, record)
             if type(found) is str:
                 found = found.strip()
                 return None if found in missing else found
             return None if found is None else as_text(found, column)
 
-        return text
+        return plain if is_column(column) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +220,7 @@ def shown(text: str) -> str:
 
 def _text_reader(form: TimeFormat, column: str, zone: tzinfo | None) -> Callable[[str], int]:
     if form.name == "rfc3339":
-        return lambda text: _rfc3339(text, column, zone)
+        return _rfc3339_reader(column, zone)
     if form.name in EPOCH_FORMATS:
         times, parts = EPOCH_FORMATS[form.name]
         return lambda text: math.floor(_time_number(text, column) * times / parts)
@@ -215,17 +231,20 @@ def _text_reader(form: TimeFormat, column: str, zone: tzinfo | None) -> Callable
     return lru_cache(_REMEMBERED)(lambda text: _by_pattern(text, column, form.name, zone))
 
 
-def _rfc3339(text: str, column: str, zone: tzinfo | None) -> int:
-    try:
-        return parse_instant(text)
-    except ContractError as error:
-        if _LOCAL_TIME.fullmatch(text) is None:
-            raise ContractError(error.code, f"column {column!r}: {error.message}") from None
-    try:
-        moment = datetime.fromisoformat(text.upper())
-    except ValueError as error:
-        raise ContractError("bad_time", f"column {column!r} is {shown(text)}, which is not a time: {error}") from None
-    return _placed(moment, column, zone)
+def _rfc3339_reader(column: str, zone: tzinfo | None) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            return parse_instant(text)
+        except ContractError as error:
+            if _LOCAL_TIME.fullmatch(text) is None:
+                raise ContractError(error.code, f"column {column!r}: {error.message}") from None
+        try:
+            moment = datetime.fromisoformat(text.upper())
+        except ValueError as error:
+            raise ContractError("bad_time", f"column {column!r} is {shown(text)}, which is not a time: {error}") from None
+        return _placed(moment, column, zone)
+
+    return read
 
 
 def _by_pattern(text: str, column: str, pattern: str, zone: tzinfo | None) -> int:

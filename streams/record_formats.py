@@ -115,13 +115,15 @@ def change_event(found: Mapping[str, Any]) -> dict[str, Any] | None:
     Raises:
         ContractError: there is no envelope.
     """
-    envelope = found["payload"] if "payload" in found and "op" not in found else found
+    envelope = found["payload"] if "op" not in found and "payload" in found else found
     if envelope is None:
         return None
     if not isinstance(envelope, dict) or not isinstance(envelope.get("op"), str):
         raise ContractError("bad_envelope", f"the record is no change event of Debezium: {_ENVELOPE}")
-    texts = [side for side in ("before", "after") if isinstance(envelope.get(side), str)]
-    return {**envelope, **{side: json_object(envelope[side].encode()) for side in texts}} if texts else envelope
+    for side in ("before", "after"):
+        if isinstance(document := envelope.get(side), str):
+            envelope = {**envelope, side: json_object(document.encode())}
+    return envelope
 
 
 def _through(form: RecordForm, object_of: Callable[[bytes], dict[str, Any]]) -> Decode:

@@ -109,6 +109,16 @@ def refused(record: SourceRecord, error: ContractError, *, epoch: int = 0, came_
 @lru_cache(_REMEMBERED_KEYS)
 def log_partition(key: bytes, partitions: int) -> int:
     """The partition of a customer: where any Kafka client puts a record with this key."""
+    return _partition(key, partitions)
+
+
+@lru_cache(_REMEMBERED_KEYS)
+def _place_of(customer_id: str, partitions: int) -> tuple[int, bytes]:
+    key = customer_id.encode()
+    return _partition(key, partitions), key
+
+
+def _partition(key: bytes, partitions: int) -> int:
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
@@ -123,8 +133,10 @@ def _forward(record: SourceRecord, terms: Terms, came_by: SourcePosition | None)
     clamped = 0
     for index, event in enumerate(_events(record, terms)):
         at_ms = _not_ahead(event.at_ms, record.timestamp, terms.max_ahead_ms)
-        clamped += at_ms < event.at_ms
-        max_event_ms = at_ms if max_event_ms is None else max(at_ms, max_event_ms)
+        if at_ms < event.at_ms:
+            clamped += 1
+        if max_event_ms is None or at_ms > max_event_ms:
+            max_event_ms = at_ms
         src, origin = SourcePosition(record.topic, terms.epoch, record.partition, record.offset, index), None
         if came_by is not None:
             src, origin = msgspec.structs.replace(came_by, index=index), src
@@ -176,8 +188,7 @@ def log_record(event: Event, partitions: int) -> LogRecord:
     value = encode(event)
     if len(value) > MAX_VALUE_BYTES:
         raise ContractError("too_large", f"the event has {len(value)} bytes: at most {MAX_VALUE_BYTES} are taken")
-    key = event.customer_id.encode()
-    return LogRecord(log_partition(key, partitions), key, value)
+    return LogRecord(*_place_of(event.customer_id, partitions), value)
 
 
 def _watermark_ms(headers: Sequence[tuple[str, bytes]]) -> int | None:

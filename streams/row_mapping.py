@@ -32,18 +32,23 @@ class Setter:
     value: Value
 
 
+TypeOf = str | Callable[[Row, Row], str]
+"""The type of all events of an entry, or a function that reads it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What one entry of a mapping makes of a record: an event, or one of each item of a list in it."""
 
     when: Condition | None
-    type_of: Callable[[Row, Row], str]
+    type_of: TypeOf
     setters: Mapping[str, tuple[Setter, ...]]
     """By type."""
     each: Callable[[Row], Sequence[Row]] | None = None
     """The items of the list."""
 
 
+_MakeEvent = Callable[[Row, Row, str], dict[str, Any]]
 _Make = Callable[[Row, str, list[dict[str, Any]]], None]
 """Appends what an entry makes of a record at a position."""
 
@@ -112,30 +117,38 @@ class RowMapping:
 
 
 def _compiled(entry: Entry) -> _Make:
-    when, type_of, each = entry.when, entry.type_of, entry.each
-    plans = {
-        tag: [(setter.target.name, setter.value, setter.target.required) for setter in setters]
-        for tag, setters in entry.setters.items()
-    }
+    when, each = entry.when, entry.each
+    event_of = _chosen(entry.type_of, {tag: _event_maker(tag, setters) for tag, setters in entry.setters.items()})
 
-    def make_one(row: Row, record: Row, position: str, found: list[dict[str, Any]]) -> None:
-        if when is not None and not when(row, record):
-            return
-        tag = type_of(row, record)
+    def make(record: Row, position: str, found: list[dict[str, Any]]) -> None:
+        if when is None or when(record, record):
+            found.append(event_of(record, record, position))
+
+    def make_each(record: Row, position: str, found: list[dict[str, Any]]) -> None:
+        for index, item in enumerate(each(record) if each is not None else ()):
+            if when is None or when(item, record):
+                found.append(event_of(item, record, f"{position}#{index}" if position else ""))
+
+    return make if each is None else make_each
+
+
+def _chosen(type_of: TypeOf, makers: Mapping[str, _MakeEvent]) -> _MakeEvent:
+    if isinstance(type_of, str):
+        return makers[type_of]
+    return lambda row, record, position: makers[type_of(row, record)](row, record, position)
+
+
+def _event_maker(tag: str, setters: Sequence[Setter]) -> _MakeEvent:
+    fields = [(setter.target.name, setter.value, setter.target.required) for setter in setters]
+
+    def event_of(row: Row, record: Row, position: str) -> dict[str, Any]:
         event: dict[str, Any] = {"type": tag}
-        for name, value_of, required in plans[tag]:
+        for name, value_of, required in fields:
             value = value_of(row, record, position)
             if value is not None:
                 event[name] = value
             elif required:
                 raise ContractError(_REASONS.get(name, "missing_field"), f"the row has nothing for `{name}` of {tag}")
-        found.append(event)
+        return event
 
-    if each is None:
-        return lambda row, position, found: make_one(row, row, position, found)
-
-    def make_each(record: Row, position: str, found: list[dict[str, Any]]) -> None:
-        for index, item in enumerate(each(record)):
-            make_one(item, record, f"{position}#{index}" if position else "", found)
-
-    return make_each
+    return event_of
