@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Self
 
 from schemas.errors import ContractError
-from streams.mapping_numbers import Amount, amount_reader, plain_reader, product
+from streams.mapping_numbers import Amount, Factor, amount_reader, plain_reader, product
 from streams.mapping_paths import RECORD, Get, Row, steps_of
 from streams.mapping_targets import Target
 from streams.mapping_values import NAMED_FORMATS, Cells, Kind, TimeFormat, Value, looked_up, time_reader
@@ -80,8 +80,8 @@ def read_value(node: Node, place: Place, target: Target, form: FileForm) -> Valu
         )
     if target.kind == "time" and "constant" not in options:
         _check_zone(node, options, form)
-    form.uses([options["column"]] if "column" in options else options.get("join", options.get("multiply", [])))
-    form.uses([options["currency"]] if "currency" in options else [])
+    form.uses([options[name] for name in ("column", "currency") if name in options])
+    form.uses([*options.get("join", ()), *(factor.column for factor in options.get("multiply", ()))])
     return _value(options, target, form)
 
 
@@ -122,13 +122,24 @@ def _rates(node: Node, place: Place) -> dict[str, Decimal]:
     return found
 
 
+_FACTOR: Final = {"column": Field(column, required=True), "unscaled": Field(whole(0, 100))}
+
+
+def _factor(node: Node, place: Place) -> Factor | None:
+    """A column, or `{column, unscaled}`."""
+    if not isinstance(node, Entries):
+        return Factor(column(node, place))
+    read = read_fields(node, place, _FACTOR)
+    return Factor(read["column"], read.get("unscaled")) if "column" in read else None
+
+
 _FIELDS: Final = {
     "column": Field(column),
     "constant": Field(text),
     "position": Field(flag_of_yaml),
     "join": Field(list_of(column, 1)),
     "separator": Field(_any_text),
-    "multiply": Field(list_of(column, 2)),
+    "multiply": Field(list_of(_factor, 2)),
     "divide_by": Field(_exact),
     "unscaled": Field(whole(0, 100)),
     "currency": Field(column),
@@ -166,7 +177,7 @@ def _check_amount(node: Entries, place: Place, named: Sequence[str]) -> None:
     if computed and ("table" in node.key_lines or list(named) not in (["column"], ["multiply"])):
         place.refuse(node.key_lines[computed[0]], f"`{computed[0]}` is for the number of a `column` or a product")
     if "unscaled" in computed and list(named) == ["multiply"]:
-        place.refuse(node.key_lines["unscaled"], "`unscaled` says how a `column` is written")
+        place.refuse(node.key_lines["unscaled"], "`unscaled` stands with its factor: multiply: [a, {column: b, unscaled: 2}]")
     for name, other in (("currency", "rates"), ("rates", "currency")):
         if name in computed and other not in computed:
             place.refuse(

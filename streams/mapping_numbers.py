@@ -1,7 +1,7 @@
 """Numbers of a mapping: exact until the nearest float is taken, with units and currencies."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -69,14 +69,25 @@ def amount_reader(cells: Cells, column: str, amount: Amount) -> Value:
     return value
 
 
-def product(cells: Cells, columns: list[str], amount: Amount) -> Value:
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """Of a product."""
+
+    column: str
+    scale: int | None = None
+    """Of an unscaled decimal."""
+
+
+def product(cells: Cells, factors: Sequence[Factor], amount: Amount) -> Value:
     """A function for a product, exact: 6 times 2.55 is 15.3; nothing if a factor is missing."""
-    factors: list[tuple[Get, Read]] = [(cells.getter(column), _exact_reader(cells, column, None)) for column in columns]
-    finish = _finisher(cells, columns[0], amount)
+    readers: list[tuple[Get, Read]] = [
+        (cells.getter(factor.column), _exact_reader(cells, factor.column, factor.scale)) for factor in factors
+    ]
+    finish = _finisher(cells, factors[0].column, amount)
 
     def value(row: Row, record: Row, _position: str) -> float | int | None:
         exact = Decimal(1)
-        for get, exact_of in factors:
+        for get, exact_of in readers:
             cell = get(row, record)
             if cell is None:
                 return None

@@ -46,7 +46,7 @@ FAULTS = [
     ("divide_by_zero", 7, "events[0].amount.divide_by: '0' stands here; a number above 0 is wanted"),
     ("divided_text", 3, "events[0].id: `divide_by` is for a number or integer, and this field is a text"),
     ("divided_constant", 7, "events[0].amount: `divide_by` is for the number of a `column` or a product"),
-    ("unscaled_product", 7, "events[0].amount: `unscaled` says how a `column` is written"),
+    ("unscaled_product", 7, "events[0].amount: `unscaled` stands with its factor: multiply: [a,"),
     ("currency_without_rates", 7, "events[0].amount: `currency` needs `rates`: {column, currency: COLUMN, rates:"),
     ("rates_empty", 7, "events[0].amount.rates: the table is empty; it says what one unit of each currency is worth"),
     ("rate_is_no_number", 7, "events[0].amount.rates.USD: 'much' stands here; a number above 0 is wanted"),

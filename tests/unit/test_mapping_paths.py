@@ -282,6 +282,12 @@ def test_what_is_no_unscaled_decimal_is_refused(cell: Any) -> None:
     assert amount_refused("{column: a, unscaled: 2}", a=cell or "!").code == "bad_number"
 
 
+def test_a_factor_may_be_an_unscaled_decimal() -> None:
+    assert amount("{multiply: [q, {column: p, unscaled: 2}]}", q=6, p=unscaled(255)) == 15.3
+    assert amount("{multiply: [q, {column: p, unscaled: 2}]}", q=6, p=None) is None
+    assert amount_refused("{multiply: [q, {column: p, unscaled: 2}]}", q=6, p="2.55").code == "bad_number"
+
+
 RATES = "{column: a, currency: money.code, rates: {EUR: 1, USD: 0.92, JPY: 0.0058}}"
 
 
