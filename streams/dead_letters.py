@@ -7,10 +7,8 @@ from typing import Final, Protocol, cast, get_args
 
 from schemas.decisions import DeadLetter, LetterStage
 from schemas.errors import ContractError
+from streams.topics import MAX_VALUE_BYTES
 from streams.transactions import Row
-
-MAX_VALUE_BYTES: Final = 900_000
-"""A longer value is cut, so that the letter fits into the topic: then its length and digest stand in the headers."""
 
 MAX_HEADER_BYTES: Final = 64_000
 """Headers of the original that take more room are left out, for the same reason: then how much they take stands there."""

@@ -16,14 +16,14 @@ from schemas.codec import decode_record
 from schemas.decisions import DeadLetter
 from schemas.errors import ContractError
 from schemas.events import Event
-from streams.dead_letters import MAX_VALUE_BYTES, StoredLetter, position_of
+from streams.dead_letters import StoredLetter, position_of
 from streams.dlq_search import FirstPlace, Passed, Redriven, Wanted, letters, redriven_so_far, was_redriven
 from streams.import_progress import Advance
 from streams.log_writer import LogWriter
 from streams.redrive import redrive_row
 from streams.settings import Settings
 from streams.topic_tail import read_through, reader
-from streams.topics import partition_count
+from streams.topics import MAX_VALUE_BYTES, partition_count
 from streams.transactions import Place, Row
 
 _ROWS_AT_ONCE: Final = 100

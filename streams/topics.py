@@ -14,7 +14,10 @@ DEFAULT_SOURCES: Final = ("orders", "logins", "tickets")
 """Source topics when no file lists others; `Settings.source_prefix` stands before them."""
 
 MAX_VALUE_BYTES: Final = 900_000
-"""Of a source record, and of an event as it is written: with its frame it fits into a topic with the usual limit of 1 MiB."""
+"""Of a source record, and of an event as it is written: with its frame it fits into a topic with the usual limit of 1 MiB.
+
+A longer value of a dead letter is cut; then its length and digest stand in the headers.
+"""
 
 _COMPACT: Final = {"cleanup.policy": "compact"}
 _DELETE: Final = {"cleanup.policy": "delete"}

@@ -18,13 +18,14 @@ from schemas.decisions import AlertRecord, DeadLetter
 from schemas.instants import DAY_MS, format_instant
 from schemas.rules import RuleSet
 from streams.cli import main
-from streams.dead_letters import MAX_HEADER_BYTES, MAX_VALUE_BYTES, dead_letter_row
+from streams.dead_letters import MAX_HEADER_BYTES, dead_letter_row
 from streams.dlq_redrive import plan, redrive
 from streams.dlq_search import Wanted
 from streams.ingest import ingest_of
 from streams.log_writer import LogWriter
 from streams.rules_command import publish
 from streams.settings import Settings, Topic, load_settings, variable
+from streams.topics import MAX_VALUE_BYTES
 from streams.transactions import Place, Row
 from streams.worker import running_roles
 

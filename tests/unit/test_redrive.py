@@ -14,10 +14,11 @@ from schemas.decisions import DeadLetter
 from schemas.errors import ContractError
 from schemas.events import AlertAcked, Event, SourcePosition
 from schemas.instants import DAY_MS
-from streams.dead_letters import MAX_HEADER_BYTES, MAX_VALUE_BYTES, dead_letter_row, letter_in, stored_letter
+from streams.dead_letters import MAX_HEADER_BYTES, dead_letter_row, letter_in, stored_letter
 from streams.redrive import redrive_row, route_redriven
 from streams.routing import Forward, Terms, route
 from streams.sources import REDRIVE_FEED, Source
+from streams.topics import MAX_VALUE_BYTES
 from streams.transactions import Row
 
 ORDER = {"type": "order.placed", "id": "o1", "customer_id": "ada", "at_ms": 5_000, "order_id": "o1", "amount": 9.5}
