@@ -143,7 +143,10 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         await self._in_this_thread(self._seek_now(tp, offset))
 
     async def _seek_now(self, tp: TP, offset: int) -> None:
-        self._ensure_consumer().seek(TopicPartition(*tp), offset)
+        consumer, there = self._ensure_consumer(), TopicPartition(*tp)
+        consumer.seek(there, offset)
+        # Where it ended when it was fetched before says nothing: the topic may have been deleted and made again since.
+        consumer._subscription.subscription.assignment.state_value(there).highwater = None
         self._sought([tp])
 
     async def seek_to_committed(self) -> Mapping[TP, int]:

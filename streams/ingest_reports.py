@@ -44,7 +44,9 @@ class IngestReports:
 
     async def positions(self) -> "Positions":
         """Where the partitions are at this moment."""
-        return Positions(now_ms(), self.app.consumer_generation_id, await consumer_of(self.app).positions())
+        consumer, generation = consumer_of(self.app), self.app.consumer_generation_id
+        found = await consumer.positions()
+        return Positions(generation, found, {tp: consumer.seeks(tp) for tp in found})
 
     async def write(self, at: "Positions") -> int:
         """Report to the clock, with the ids of the topics confirmed since the positions were taken; returns how many reports.
@@ -54,18 +56,17 @@ class IngestReports:
         """
         if self.app.consumer_generation_id != at.generation:
             return 0
-        opened = {tp: opened_ms for tp in at.found if (opened_ms := self._gate.opened_ms(tp)) is not None}
-        readings = {Lane(*tp): self._reading(tp, at.found[tp], opened[tp]) for tp in opened if opened[tp] <= at.taken_ms}
-        self._tell_backlogs(at, opened)
+        opened = self._gate.opened()
+        same = [tp for tp, seeks in at.seeks.items() if opened.get(tp) == seeks]
+        readings = {Lane(*tp): self._reading(tp, at.found[tp]) for tp in same}
+        self._tell_backlogs(at, same)
         beats = self._progress.reports(readings, self._gate.partitions(), at.generation, self._gate.paused())
         await self._writer.write({self._place: [Row(_beat_key(beat), encode(beat)) for beat in beats]})
         return len(beats)
 
-    def _reading(self, tp: TP, at: Position, opened_ms: int) -> Reading:
-        """Where a partition ended before it was opened says nothing: the topic may have been another one."""
-        is_known = at.fetched_ms > max(now_ms() - _FETCHED_LATELY_MS, opened_ms)
-        idle = consumer_of(self.app).held(tp) == 0
-        return Reading(position=at.position, end=at.end if is_known else None, idle=idle)
+    def _reading(self, tp: TP, at: Position) -> Reading:
+        is_known = at.fetched_ms > now_ms() - _FETCHED_LATELY_MS
+        return Reading(position=at.position, end=at.end if is_known else None, idle=consumer_of(self.app).held(tp) == 0)
 
     def _tell_backlogs(self, at: "Positions", opened: Collection[TP]) -> None:
         behind: Counter[str] = Counter()
@@ -89,11 +90,11 @@ class IngestReports:
 class Positions:
     """Of the partitions that have been fetched, at one moment."""
 
-    taken_ms: int
-    """By this machine's clock."""
     generation: int
     """Of the group."""
     found: Mapping[TP, Position]
+    seeks: Mapping[TP, int]
+    """How often each had been sought."""
 
 
 def _beat_key(beat: Heartbeat) -> bytes:

@@ -21,12 +21,11 @@ from streams.log_writer import LogWriter
 from streams.readiness import Obstacle
 from streams.settings import Settings
 from streams.source_epochs import ProgressReader, epoch_row, epochs_in
-from streams.source_states import SourceStates
+from streams.source_states import Pause, SourceStates
 from streams.topic_ids import FoundTopic, TopicIds
 from streams.topic_tail import heartbeats_in
 from streams.transactions import Place
 from streams.transport import Chunk, Done, consumer_of
-from streams.wallclock import now_ms
 
 _TRY_AGAIN_S: Final = 0.2
 
@@ -40,8 +39,6 @@ class _Opened:
     epoch: SourceEpoch
     seeks: int
     """What was taken after an earlier seek belongs to something else."""
-    at_ms: int
-    """By this machine's clock."""
 
 
 class SourceGate:
@@ -84,12 +81,13 @@ class SourceGate:
                 raise
             log.debug("ingest.topic_ids_unknown", reason=repr(error))
             return False
-        paused_before = frozenset(self.states.pauses)
+        before = dict(self.states.pauses)
         await self._learn(generation)
         ours = {tp.topic for tp in self._assigned()}
         for topic in sorted(self._topics):
             if topic in ours or topic in self.states.pauses or topic not in self._found:
-                self._settle(topic, was_paused=topic in paused_before)
+                self._settle(topic)
+            self._tell(topic, before.get(topic), self.states.pauses.get(topic))
         await consumer_of(self.app).see_partitions(self.partitions())
         await self._open([tp for tp in self._assigned() if self._may_be_read(tp.topic) and tp not in self._opened], generation)
         return True
@@ -109,19 +107,18 @@ class SourceGate:
         opened = self._opened.get(chunk.tp)
         return opened is not None and opened.seeks == chunk.seeks
 
+    def opened(self) -> dict[TP, int]:
+        """The partitions that are read, each with how often it had been sought when it was opened."""
+        return {tp: opened.seeks for tp, opened in self._opened.items()}
+
     def epoch(self, topic: str) -> SourceEpoch:
         """Of a topic with an open partition."""
         return self.states.epochs[topic]
 
-    def opened_ms(self, tp: TP) -> int | None:
-        """Since when a partition is read, by this machine's clock; None if it is not."""
-        opened = self._opened.get(tp)
-        return None if opened is None else opened.at_ms
-
     async def poisoned(self, topic: str, says: str, dropped: Iterable[Chunk]) -> None:
         """Read no more of a topic, since most of it cannot be read; what was dropped is read again some day."""
         self.states.pause(topic, "poison", says, time.monotonic())
-        log.error("ingest.source_paused", topic=topic, reason="poison", says=says)
+        self._tell(topic, None, self.states.pauses[topic])
         self._shut(topic)
         first: dict[TP, int] = {}
         for chunk in dropped:
@@ -140,6 +137,8 @@ class SourceGate:
 
     def obstacles(self) -> list[Obstacle]:
         """The sources that are paused, as far as partitions of them are ours; called from the thread of the metrics."""
+        if not self.states.pauses:
+            return []
         now_s, ours = time.monotonic(), {tp.topic for tp in self._assigned()}
         return [
             Obstacle("ingest", f"source_{pause.reason}", pause.says, now_s - pause.since_s)
@@ -173,20 +172,22 @@ class SourceGate:
             await self._writer.write({self._place: [epoch_row(epoch) for epoch in first]})
             self.states.learn({epoch.topic: epoch for epoch in first})
 
-    def _settle(self, topic: str, *, was_paused: bool) -> None:
+    def _settle(self, topic: str) -> None:
         """Shut the partitions of a topic if it may not be read as they are open."""
         found, now_s = self._found.get(topic), time.monotonic()
         verdict = self.states.judge(topic, _id_of(found), now_s)
         if verdict == "another" and found is not None:
             self.states.recreated(topic, found.topic_id, now_s)
-        pause = self.states.pauses.get(topic)
-        if pause is not None and pause.since_s == now_s:
-            log.error("ingest.source_paused", topic=topic, reason=pause.reason, says=pause.says)
-        elif pause is None and was_paused:
-            log.info("ingest.source_goes_on", topic=topic, epoch=self.states.epochs[topic].epoch)
         opened = {at.epoch for tp, at in self._opened.items() if tp.topic == topic}
         if verdict != "read" or opened - {self.states.epochs.get(topic)}:
             self._shut(topic)
+
+    @staticmethod
+    def _tell(topic: str, before: Pause | None, pause: Pause | None) -> None:
+        if pause is not None and pause != before:
+            log.error("ingest.source_paused", topic=topic, reason=pause.reason, says=pause.says)
+        elif pause is None and before is not None:
+            log.info("ingest.source_goes_on", topic=topic)
 
     def _may_be_read(self, topic: str) -> bool:
         found = self._found.get(topic)
@@ -206,7 +207,7 @@ class SourceGate:
             if not self._is_still(generation) or not await consumer.read_from(tp, offset):
                 return  # the next assignment opens them
             self._progress.begin(Lane(*tp))
-            self._opened[tp] = _Opened(epoch, consumer.seeks(tp), now_ms())
+            self._opened[tp] = _Opened(epoch, consumer.seeks(tp))
             log.debug("ingest.partition_opened", topic=tp.topic, partition=tp.partition, epoch=epoch.epoch, offset=offset)
 
     def _is_still(self, generation: int) -> bool:

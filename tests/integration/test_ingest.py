@@ -238,9 +238,11 @@ async def test_published_rules_come_before_the_first_event_of_each_partition(
     await send(settings, "orders", [order(number, f"c{number}") for number in range(20)])
     async with running_roles(settings, ["ingest"]) as roles:
         await until(lambda: holds_back(roles))
+        await until(lambda: behind_records(roles) == 20)
         assert await stored(settings, "events") == []
         async with running_roles(settings, ["clock"]):
             await until(lambda: forwarded_all(roles))
+        await until(lambda: behind_records(roles) == 0)
 
     first = {record.partition: json.loads(record.value)["type"] for record in reversed(await stored(settings, "events"))}
     assert first == {0: "rules.published", 1: "rules.published"}
@@ -250,6 +252,10 @@ async def holds_back(roles: Roles) -> bool:
     """Ingest has fetched, and nothing was acknowledged."""
     app = roles.apps["ingest"]
     return sum(consumer_of(app).held(tp) for tp in consumer_of(app).assignment()) == 20
+
+
+def behind_records(roles: Roles) -> int:
+    return sum(backlog.behind_records for backlog in ingest_of(roles.apps["ingest"]).reports.catch_up.backlogs.values())
 
 
 async def forwarded_all(roles: Roles) -> bool:
