@@ -33,6 +33,7 @@ from schemas.rules import RuleSet
 from streams.rules_trail import KEY
 from streams.settings import Settings, Topic
 from streams.sources import SourcesError, load_sources
+from streams.sources_command import PAUSED, list_sources
 from streams.topic_tail import read_to_end, reader
 from streams.topics import TopicsError, check_topics
 
@@ -64,7 +65,7 @@ def examine(settings: Settings) -> list[Finding]:
         return [*findings, *(Finding("sources", good=False, says=line) for line in str(fault).splitlines())]
     findings += _topics(settings, sources)
     if all(finding.good for finding in findings if finding.check == "topics"):
-        findings += [*_rules_and_retention(settings), *_erasures(settings), *_dead_letters(settings)]
+        findings += [*_rules_and_retention(settings), *_erasures(settings), *_dead_letters(settings), *_paused(settings)]
     return findings
 
 
@@ -159,6 +160,12 @@ def _dead_letters(settings: Settings) -> Iterator[Finding]:
     if kept := asyncio.run(_kept(settings, "deadletters")):
         says = f"up to {kept} in {settings.topic('deadletters')}: `churnwatch dlq list` says what they are"
         yield Finding("letters", good=True, says=says)
+
+
+def _paused(settings: Settings) -> Iterator[Finding]:
+    for one in list_sources(settings):
+        if one.state in PAUSED:
+            yield Finding("sources", good=False, says=f"{one.topic} is not read: {PAUSED[one.state]}")
 
 
 async def _kept(settings: Settings, topic: Topic) -> int:

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.structs import TopicPartition
 
@@ -17,6 +17,13 @@ from streams.topic_ids import FoundTopic, look_once
 from streams.topic_tail import heartbeats_in, reader
 from streams.topics import partition_count
 from streams.transactions import Place
+
+PAUSED: Final = {
+    "poison": "most of it cannot be read; `churnwatch dlq list` says why. Mend its mapping, and start the worker anew",
+    "recreated": "the topic was deleted and made again; `churnwatch sources reset NAME` lets it be read from its beginning",
+    "missing": "there is no such topic",
+}
+"""What the states of a source say in which somebody has to do something."""
 
 
 class SourceRefused(RuntimeError):  # noqa: N818 - what became of the order

@@ -20,6 +20,7 @@ from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 from schemas.control import RulesPublished
 from schemas.progress import Heartbeat
 from streams.cli import main
+from streams.doctor import examine
 from streams.ingest import ingest_of
 from streams.log_writer import LogWriter
 from streams.settings import Settings, variable
@@ -190,6 +191,9 @@ async def test_a_topic_that_is_made_again_while_nobody_reads_is_noticed_at_the_s
         assert (seen[topic].state, seen[topic].epoch, seen[topic].partitions) == ("recreated", 0, 3)
         recorded_id = seen[topic].recorded_id
         assert recorded_id != seen[topic].found_id
+        findings = [finding for finding in await asyncio.to_thread(examine, settings) if finding.check == "sources"]
+        assert [finding.good for finding in findings] == [False]
+        assert findings[0].says.startswith(f"{topic} is not read: the topic was deleted and made again")
     await asyncio.to_thread(reset, settings, topic, epoch=None, by="lena")
     await commit(settings, topic, 2, f"{recorded_id}")  # as if the broker had kept it, or somebody had slept
     with monkeypatch.context() as patched, pytest.raises(NotEnoughReplicasError):  # noqa: PT012
@@ -202,8 +206,8 @@ async def test_a_topic_that_is_made_again_while_nobody_reads_is_noticed_at_the_s
         await send(settings, topic, ["b3"])
         found = await until_forwarded(settings, 7)
 
-    assert {position for _, position in found} == {(0, 0, 0), (0, 0, 1), *((1, 0, n) for n in range(4)), (1, 2, 0)}
-    assert len(found) == 7
+    positions = sorted(position for _, position in found)
+    assert positions == [(0, 0, 0), (0, 0, 1), *((1, 0, n) for n in range(4)), (1, 2, 0)]
     seen = {one.topic: one for one in await asyncio.to_thread(list_sources, settings)}
     assert (seen[topic].state, seen[topic].epoch) == ("read", 1)
 
@@ -226,18 +230,15 @@ async def test_partitions_that_are_added_are_read_from_their_beginning_within_se
     async with ingest(settings):
         await send(settings, topic, ["a0"], partition=1)
         await until_forwarded(settings, 1)
-        begun_s = time.monotonic()
         await asyncio.to_thread(grow, settings, topic, 3)
         await send(settings, topic, ["b0", "b1"], partition=2)
-        found = await until_forwarded(settings, 3)
-        took_s = time.monotonic() - begun_s
+        found = await asyncio.wait_for(until_forwarded(settings, 3), 30)  # aiokafka alone looks once a minute
 
         async def all_have_said_so() -> bool:
             return [beat.partitions for beat in await beats(settings, topic)] == [3, 3, 3]
 
         await until(all_have_said_so)
     assert {position for _, position in found} == {(0, 1, 0), (0, 2, 0), (0, 2, 1)}
-    assert took_s < 30, "aiokafka alone looks once a minute"
 
 
 def grow(settings: Settings, topic: str, count: int) -> None:
