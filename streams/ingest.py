@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
-from aiokafka.structs import ConsumerRecord
 from faust import App
 
 from schemas.decisions import DeadLetter
@@ -21,7 +19,8 @@ from streams.ingest_reports import IngestReports
 from streams.log_writer import LogWriter
 from streams.poison import PoisonWatch
 from streams.readiness import Obstacle
-from streams.redrive import first_topic, route_redriven
+from streams.redrive import route_redriven
+from streams.registry_pauses import RegistryPauses
 from streams.routing import route
 from streams.settings import Settings
 from streams.source_gate import SourceGate
@@ -79,6 +78,8 @@ def make_ingest_app(settings: Settings) -> App:
     app.ingest = ingest  # type: ignore[attr-defined]  # Faust apps carry what belongs to them
     add_agent(app, "ingest", [source.topic for source in sources], ingest.read)
     add_work(app, "heartbeats", ingest.report, ingest.close)
+    if ingest.registry.is_needed:
+        add_work(app, "schemas", ingest.registry.retry, ingest.registry.close)
     return app
 
 
@@ -107,6 +108,7 @@ class Ingest:
         self._writing = asyncio.Lock()
         self._leaving = False
         self._rules_lead = False
+        self.registry = RegistryPauses(self._sources, self.gate, self._writing)
 
     async def read(self, chunks: list[Chunk]) -> None:
         """Route, write, wait for the acknowledgements, then say that the chunks are done.
@@ -161,7 +163,8 @@ class Ingest:
             if self._leaving:
                 return False
             self._rules_lead = True
-        return await self._sources.prepare(self._named(chunks), lambda: not self._leaving)
+        await self.registry.prepare(chunks, lambda: self._leaving)
+        return not self._leaving
 
     async def _read(self, chunks: list[Chunk]) -> None:
         routed = [(chunk, self._route(chunk)) for chunk in await self.gate.as_recorded(chunks)]
@@ -186,15 +189,7 @@ class Ingest:
                 self._matches.saw(topic, chunk.records, part.events, part.reasons)
             says = self._poison.saw(topic, len(chunk.records), part.reasons.total())
             if says is not None:
-                await self.gate.poisoned(topic, says, [dropped for dropped, _ in routed if dropped.tp.topic == topic])
-
-    def _named(self, chunks: list[Chunk]) -> Iterator[tuple[str, ConsumerRecord]]:
-        """Records with the topic on whose terms they are read."""
-        for chunk in chunks:
-            topic = chunk.tp.topic
-            again = self._terms[topic].source.feed == REDRIVE_FEED
-            for record in chunk.records:
-                yield (first_topic(record) if again else topic), record
+                await self.gate.pause(topic, "poison", says, [dropped for dropped, _ in routed if dropped.tp.topic == topic])
 
     def _route(self, chunk: Chunk) -> _Routed:
         terms, routed = replace(self._terms[chunk.tp.topic], epoch=self.gate.epoch(chunk.tp.topic).epoch), _Routed()

@@ -7,6 +7,7 @@ import asyncio
 import io
 import itertools
 import json
+import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -58,8 +59,7 @@ class Schemas:
         self._known: dict[int, _Known] = {}
         self._refused: dict[int, tuple[float, str]] = {}
         """When an id was asked for, by the loop's clock, and why it cannot be used."""
-        self.waiting = False
-        """The registry does not answer, and records wait for it."""
+        self._is_down = False
 
     @classmethod
     def at(cls, url: str) -> "Schemas":
@@ -96,28 +96,49 @@ class Schemas:
         """
         named = {number for value in values if value is not None and (number := schema_id(value)) is not None}
         for number in sorted(named - self._known.keys()):
-            asked_s, _ = self._refused.get(number, (-_ASK_AGAIN_S, ""))
-            if asyncio.get_running_loop().time() - asked_s >= _ASK_AGAIN_S and not await self._answered(number, go_on):
+            if self._is_fresh(number):
+                continue
+            self._refused.pop(number, None)
+            if not await self._answered(number, go_on):
                 return False
         return True
+
+    def _is_fresh(self, number: int) -> bool:
+        """Whether the registry said a short while ago that it does not have a schema."""
+        asked_s, _ = self._refused.get(number, (-math.inf, ""))
+        return asyncio.get_running_loop().time() - asked_s < _ASK_AGAIN_S
+
+    def answered(self, value: bytes) -> bool:
+        """Whether the registry has said what it knows of the schema that a record names."""
+        number = schema_id(value)
+        return number is None or number in self._known or number in self._refused
+
+    async def close(self) -> None:
+        """Let go of the registry."""
+        await self._client.aclose()
 
     async def _answered(self, number: int, go_on: Callable[[], bool]) -> bool:
         for pause_s in itertools.chain(_PAUSES_S, itertools.repeat(_PAUSES_S[-1])):
             try:
                 await self._ask(number)
             except _UNREACHABLE as error:
-                self.waiting = True
-                log.warning(
-                    "ingest.registry_unreachable", registry=self._where, schema=number, retry_s=pause_s, error=repr(error)
-                )
+                self._told(error)
             else:
-                self.waiting = False
+                self._told(None)
                 return True
             for _ in range(round(pause_s / _LOOK_S)):
                 if not go_on():
                     return False
                 await asyncio.sleep(_LOOK_S)
         raise AssertionError  # pauses go on for ever
+
+    def _told(self, error: Exception | None) -> None:
+        """Log that the registry does not answer, and that it does again; not each time that it is asked."""
+        if error is not None and not self._is_down:
+            log.warning("ingest.registry_unreachable", registry=self._where, error=repr(error))
+        elif error is None and self._is_down:
+            log.info("ingest.registry_answers", registry=self._where)
+        self._is_down = error is not None
 
     async def _ask(self, number: int) -> None:
         now_s = asyncio.get_running_loop().time()

@@ -21,7 +21,7 @@ from streams.log_writer import LogWriter
 from streams.readiness import Obstacle
 from streams.settings import Settings
 from streams.source_epochs import ProgressReader, epoch_row, epochs_in
-from streams.source_states import Pause, SourceStates
+from streams.source_states import Pause, Reason, SourceStates
 from streams.topic_ids import FoundTopic, TopicIds
 from streams.topic_tail import heartbeats_in
 from streams.transactions import Place
@@ -115,9 +115,9 @@ class SourceGate:
         """Of a topic with an open partition."""
         return self.states.epochs[topic]
 
-    async def poisoned(self, topic: str, says: str, dropped: Iterable[Chunk]) -> None:
-        """Read no more of a topic, since most of it cannot be read; what was dropped is read again some day."""
-        self.states.pause(topic, "poison", says, time.monotonic())
+    async def pause(self, topic: str, reason: Reason, says: str, dropped: Iterable[Chunk]) -> None:
+        """Read no more of a topic; what was dropped is read again some day."""
+        self.states.pause(topic, reason, says, time.monotonic())
         self._tell(topic, None, self.states.pauses[topic])
         self._shut(topic)
         first: dict[TP, int] = {}
@@ -125,6 +125,14 @@ class SourceGate:
             first.setdefault(chunk.tp, chunk.records[0].offset)
         for tp, offset in first.items():
             await consumer_of(self.app).hold(tp, offset)
+
+    def go_on(self, topic: str, reason: Reason) -> None:
+        """Read a topic again, if that is why it is paused."""
+        pause = self.states.pauses.get(topic)
+        if pause is not None and pause.reason == reason:
+            del self.states.pauses[topic]
+            self._tell(topic, pause, None)
+            self.woken.set()
 
     def paused(self) -> dict[Lane, str]:
         """The partitions of this process that are not read, and why."""

@@ -7,8 +7,11 @@ from typing import Final, Literal
 
 from schemas.progress import SourceEpoch
 
-Reason = Literal["poison", "recreated", "missing"]
+Reason = Literal["poison", "recreated", "missing", "registry"]
 Verdict = Literal["new", "read", "paused", "another", "gone"]
+
+_NOT_OF_THE_TOPIC: Final = frozenset({"poison", "registry"})
+"""Reasons that the topic's id says nothing of."""
 
 _LOOKS_BEFORE_MISSING: Final = 3
 """A broker that starts may not know of a topic yet."""
@@ -64,7 +67,7 @@ class SourceStates:
             return "new"
         if not self.is_recorded(topic, topic_id):
             return "another"
-        if pause is not None and pause.reason != "poison":
+        if pause is not None and pause.reason not in _NOT_OF_THE_TOPIC:
             del self.pauses[topic]
             return "read"
         return "read" if pause is None else "paused"

@@ -11,7 +11,8 @@ from detect_log import new_installation, reading, until
 from schema_server import Registry, framed
 from structlog.testing import capture_logs
 
-from streams.ingest import make_ingest_app
+from streams import registry_pauses
+from streams.ingest import ingest_of, make_ingest_app
 from streams.settings import Settings, load_settings
 from streams.sources import SourcesError
 from streams.worker import running_roles
@@ -22,12 +23,13 @@ MAPPING = """\
 events:
   - {type: login.succeeded, id: nr, customer_id: who, at: {column: t, format: epoch_s}}
 """
+PLAIN = b'{"type": "order.placed", "id": "1", "customer_id": "bob", "at_ms": 5, "order_id": "1", "amount": 2}'
 
 
 def installation(bootstrap: str, name: str, folder: Path, mapping: str) -> Settings:
     (folder / "logins.yaml").write_text(mapping, encoding="utf-8")
     sources = folder / "sources.yaml"
-    sources.write_text(f"sources: [{{topic: {name}-logins, feed: logins, mapping: logins.yaml}}]", encoding="utf-8")
+    sources.write_text(f"sources:\n  - {{topic: {name}-logins, feed: logins, mapping: logins.yaml}}", encoding="utf-8")
     made = new_installation(bootstrap, name, partitions=1)
     return load_settings(**{**made.model_dump(), "sources": sources, "clock": "event", "heartbeat_ms": 100})
 
@@ -60,32 +62,40 @@ async def test_rows_of_a_topic_become_events_or_dead_letters(
     assert (letter.value, dict(letter.headers)["reason"]) == (rows[1], b"no_customer")
 
 
-async def test_records_wait_for_a_registry_that_is_down_and_a_schema_it_does_not_have_is_refused(
-    bootstrap: str, unique: Callable[[str], str], tmp_path: Path
+async def test_a_source_waits_for_a_registry_that_is_down_and_the_others_go_on(
+    bootstrap: str, unique: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    #  registry   down ----------------------- up
+    #  plain         |  event
+    #  framed        |  paused                 | event, and a dead letter for the schema that the registry does not have
+    monkeypatch.setattr(registry_pauses, "_PATIENCE_S", 0.3)
     name, registry = unique("framed"), Registry()
     registry.schemas[7], registry.down = {"schema": "{}", "schemaType": "JSON"}, True
     made = installation(bootstrap, name, tmp_path, "record: {format: json_schema}\n" + MAPPING)
+    with (tmp_path / "sources.yaml").open("a", encoding="utf-8") as sources:
+        sources.write(f"\n  - {{topic: {name}-orders, feed: orders}}\n")
     rows = [framed(number, b'{"nr": 1, "who": "ann", "t": 10}') for number in (7, 8)]
     async with registry.serving() as url, AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         settings = load_settings(**{**made.model_dump(), "schema_registry_url": url})
         for row in rows:
             await producer.send_and_wait(f"{name}-logins", row)
-        with capture_logs() as logs:
-            async with running_roles(settings, ["ingest"]):
-                await registry.asked_twice.wait()
-                assert await stored(settings, "events") == await stored(settings, "deadletters") == []
+        async with running_roles(settings, ["ingest"]) as roles:
+            await until(lambda: "source_registry" in {one.code for one in ingest_of(roles.apps["ingest"]).obstacles()})
+            await producer.send_and_wait(f"{name}-orders", PLAIN)
+            await until(lambda: stored(settings, "events"))
+            assert not await stored(settings, "deadletters")
 
-                registry.down = False
-                await until(lambda: both_are_there(settings))
-    assert "ingest.registry_unreachable" in {entry["event"] for entry in logs}
-    (event,), (letter,) = await stored(settings, "events"), await stored(settings, "deadletters")
-    assert (json.loads(event.value)["id"], json.loads(event.value)["src"][3]) == ("1", 0)
+            registry.down = False
+            await until(lambda: both_are_there(settings))
+            assert not ingest_of(roles.apps["ingest"]).obstacles()
+    plain, mapped = (json.loads(record.value) for record in await stored(settings, "events"))
+    assert (plain["type"], mapped["type"], mapped["src"][3]) == ("order.placed", "login.succeeded", 0)
+    (letter,) = await stored(settings, "deadletters")
     assert (letter.value, dict(letter.headers)["reason"]) == (rows[1], b"unknown_schema")
 
 
 async def both_are_there(settings: Settings) -> bool:
-    return bool(await stored(settings, "events") and await stored(settings, "deadletters"))
+    return len(await stored(settings, "events")) == 2 and bool(await stored(settings, "deadletters"))
 
 
 async def test_a_mapping_that_matches_nothing_is_told_with_examples(

@@ -15,8 +15,10 @@ from schemas.errors import ContractError
 from schemas.events import AlertAcked, Event, SourcePosition
 from schemas.instants import DAY_MS
 from streams.dead_letters import MAX_HEADER_BYTES, dead_letter_row, letter_in, stored_letter
-from streams.redrive import redrive_row, route_redriven
+from streams.mapping import parse_mapping
+from streams.redrive import first_topic, redrive_row, route_redriven
 from streams.routing import Forward, Terms, route
+from streams.source_terms import with_mapping
 from streams.sources import REDRIVE_FEED, Source
 from streams.topics import MAX_VALUE_BYTES
 from streams.transactions import Row
@@ -244,3 +246,26 @@ def test_an_event_that_is_in_already_is_a_duplicate_by_its_id_when_it_is_redrive
     run = EngineRun(rule_set(absence(90, min_count=2))).feed(once, again, tick(100))
     assert run.told == []
     assert run.customer().counts["order.placed"] == 1
+
+
+def test_a_redriven_record_keeps_its_headers_and_its_form() -> None:
+    #  a CloudEvent whose attributes stand in headers: refused for want of a rate, redriven when the mapping has one
+    text = """\
+record: {format: cloudevents}
+events: [{type: order.placed, id: id, customer_id: subject, at: time, order_id: id,
+          amount: {column: data.sum, currency: data.in, rates: RATES}}]
+"""
+    attributes = {"id": "7", "source": "/shop", "type": "paid", "specversion": "1.0", "subject": "ann"}
+    headers = [(f"ce_{name}", value.encode()) for name, value in (attributes | {"time": "2026-03-01T00:00:00Z"}).items()]
+    broken, mended = (
+        with_mapping(terms(), parse_mapping(text.replace("RATES", rates).encode()))
+        for rates in ("{EUR: 1}", "{EUR: 1, USD: 0.5}")
+    )
+    letter = refused(Arrived(b'{"sum": 8, "in": "USD"}', headers=headers), broken)
+    again = as_record(redrive_row(letter), "t.redrive", 0)
+
+    assert (letter.reason, first_topic(again)) == ("unknown_currency", "orders")
+    found = route_redriven(again, sources(mended))
+    assert isinstance(found, Forward)
+    (event,) = (json.loads(written.value) for written in found.records)
+    assert (event["customer_id"], event["amount"], event["origin"]) == ("ann", 4, ["orders", 2, 3, 17, 0])

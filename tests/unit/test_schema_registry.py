@@ -109,11 +109,11 @@ async def test_while_the_registry_is_down_records_wait_and_none_is_refused(regis
     found.schemas[7], found.down = JSON, True
     waiting = asyncio.create_task(schemas.learn([framed(7, b"{}")]))
     await found.asked_twice.wait()
-    assert (waiting.done(), schemas.waiting) == (False, True)
+    assert (waiting.done(), schemas.answered(framed(7, b"{}"))) == (False, False)
 
     found.down = False
     assert await waiting
-    assert (schemas(framed(7, b"{}"), "json_schema"), schemas.waiting) == ({}, False)
+    assert (schemas(framed(7, b"{}"), "json_schema"), schemas.answered(framed(7, b"{}"))) == ({}, True)
 
 
 async def test_a_worker_that_stops_does_not_wait_for_the_registry(registry: tuple[Registry, Schemas]) -> None:

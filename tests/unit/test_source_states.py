@@ -81,6 +81,12 @@ def test_a_topic_that_cannot_be_read_stays_paused_until_it_is_another_one() -> N
     assert found.judge("shop", "B", 5.0) == "read"
 
 
+def test_a_source_that_waits_for_a_schema_registry_goes_on_only_when_it_is_told_so() -> None:
+    found = states(epoch())
+    assert found.pause("shop", "registry", "the registry does not answer", 1.0)
+    assert found.judge("shop", "A", 2.0) == "paused"
+
+
 def test_what_is_recorded_of_topics_that_are_no_sources_is_nothing_to_us() -> None:
     assert states(epoch(topic="other")).epochs == {}
 
