@@ -4,20 +4,25 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import fastavro
 import pytest
+from aiokafka.structs import ConsumerRecord
 from confluent_kafka.schema_registry import AsyncSchemaRegistryClient, Schema, SchemaReference
 from schema_server import Registry, framed
 
 from schemas.errors import ContractError
+from schemas.instants import parse_instant
 from streams import schema_registry
+from streams.mapping import parse_mapping
+from streams.routing import Forward, Terms, route
 from streams.schema_registry import Schemas, schema_id
 from streams.settings import load_settings
-from streams.source_terms import load_terms
+from streams.source_terms import load_terms, with_mapping
 from streams.sources import Source, SourcesError
 
 MONEY = {"type": "record", "name": "Money", "fields": [{"name": "amount", "type": {"type": "bytes", "logicalType": "decimal",
@@ -163,3 +168,47 @@ def test_a_source_with_schemas_needs_a_registry(tmp_path: Path) -> None:
 def test_the_address_of_a_registry_is_checked(url: str) -> None:
     with pytest.raises(ValueError, match="CHURN_SCHEMA_REGISTRY_URL"):
         load_settings(schema_registry_url=url)
+
+
+ENVELOPE = {
+    "type": "record",
+    "name": "Envelope",
+    "fields": [
+        {"name": "before", "type": ["null", {"type": "record", "name": "Value", "fields": [
+            {"name": "id", "type": "long"},
+            {"name": "total", "type": {"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2}},
+            {"name": "placed_at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        ]}]},
+        {"name": "after", "type": ["null", "Value"]},
+        {"name": "op", "type": "string"},
+    ],
+}  # fmt: skip
+CHANGES = """\
+record: {format: debezium, encoding: avro}
+events:
+  - when: {op: c}
+    type: order.placed
+    id: after.id
+    order_id: after.id
+    customer_id: after.id
+    at: after.placed_at
+    amount: {column: after.total, unscaled: 2}
+"""
+
+
+async def test_change_events_in_avro_are_read_with_their_logical_types() -> None:
+    client = AsyncSchemaRegistryClient.new_client({"url": "mock://here"})
+    number = await client.register_schema("orders-value", Schema(json.dumps(ENVELOPE), "AVRO"))
+    placed = {"id": 7, "total": Decimal("19.90"), "placed_at": datetime(2026, 3, 1, tzinfo=UTC)}
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, fastavro.parse_schema(ENVELOPE), {"before": None, "after": placed, "op": "c"})
+    value = framed(number, stream.getvalue())
+    schemas = Schemas(client)
+    await schemas.learn([value])
+    terms = with_mapping(Terms(Source("orders", "orders"), 1), parse_mapping(CHANGES.encode()), schemas)
+
+    found = route(ConsumerRecord("orders", 0, 5, -1, 0, None, value, None, 0, 0, ()), terms)
+    assert isinstance(found, Forward)
+    (event,) = (json.loads(written.value) for written in found.records)
+    assert (event["id"], event["amount"], event["at_ms"]) == ("7", 19.9, parse_instant("2026-03-01T00:00:00Z"))
+    assert route(ConsumerRecord("orders", 0, 6, -1, 0, None, None, None, 0, 0, ()), terms) == Forward()
