@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from aiokafka.partitioner import murmur2
@@ -58,7 +58,7 @@ class Terms:
     """Of the topic."""
 
 
-class LogRecord(NamedTuple):
+class LogRecord(msgspec.Struct, frozen=True, gc=False):
     """A record of `churn.events` to be written."""
 
     partition: int
@@ -66,7 +66,7 @@ class LogRecord(NamedTuple):
     value: bytes
 
 
-class Forward(NamedTuple):
+class Forward(msgspec.Struct, frozen=True):
     """What goes into the log; nothing, for a watermark and for a row of which the mapping makes no event."""
 
     records: tuple[LogRecord, ...] = ()
@@ -188,7 +188,8 @@ def log_record(event: Event, partitions: int) -> LogRecord:
     value = encode(event)
     if len(value) > MAX_VALUE_BYTES:
         raise ContractError("too_large", f"the event has {len(value)} bytes: at most {MAX_VALUE_BYTES} are taken")
-    return LogRecord(*_place_of(event.customer_id, partitions), value)
+    partition, key = _place_of(event.customer_id, partitions)
+    return LogRecord(partition, key, value)
 
 
 def _watermark_ms(headers: Sequence[tuple[str, bytes]]) -> int | None:
