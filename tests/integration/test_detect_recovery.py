@@ -162,7 +162,7 @@ async def test_a_restore_may_take_longer_than_a_request(log: Log, monkeypatch: p
         return app
 
     monkeypatch.setattr(partition_owner, "restore", slow_restore)
-    monkeypatch.setattr(worker, "_make_app", impatient)
+    monkeypatch.setattr(worker, "_make", impatient)
     await log.append(0, [PUBLISHED, *silences(0, 100)])
     await log.append(1, [PUBLISHED, *silences(1000, 1100)])
     async with running_roles(log.settings, ["detect"]) as running:
