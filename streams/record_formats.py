@@ -120,10 +120,13 @@ def change_event(found: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     if not isinstance(envelope, dict) or not isinstance(envelope.get("op"), str):
         raise ContractError("bad_envelope", f"the record is no change event of Debezium: {_ENVELOPE}")
-    for side in ("before", "after"):
-        if isinstance(document := envelope.get(side), str):
-            envelope = {**envelope, side: json_object(document.encode())}
+    if isinstance(envelope.get("before"), str) or isinstance(envelope.get("after"), str):
+        return {**envelope, **{side: _document(envelope.get(side)) for side in ("before", "after")}}
     return envelope
+
+
+def _document(side: object) -> object:
+    return json_object(side.encode()) if isinstance(side, str) else side
 
 
 def _through(form: RecordForm, object_of: Callable[[bytes], dict[str, Any]]) -> Decode:
