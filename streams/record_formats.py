@@ -1,6 +1,6 @@
 """What a source record is made of before a mapping looks at it: plain JSON, CloudEvents, Debezium, Avro, JSON Schema."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -15,6 +15,9 @@ from streams.yaml_nodes import Entries, Node, Place
 FORMATS: Final = ("json", "cloudevents", "debezium", "avro", "json_schema")
 ENCODINGS: Final = ("json", "avro", "json_schema")
 _ENVELOPE: Final = "`op` is wanted beside `before` and `after`; records that Debezium flattened are plain JSON"
+
+HEADER: Final = "header:"
+"""Stands before the name of a header where a mapping names a column."""
 
 Headers = Sequence[tuple[str, bytes]]
 Decode = Callable[[bytes | None, Headers], dict[str, Any] | None]
@@ -75,6 +78,27 @@ def decoder(form: RecordForm, unframe: Unframe | None = None) -> Decode:
     if form.format == "cloudevents":
         return _cloud_event
     return _through(form, json_object)
+
+
+def with_headers(decode: Decode, columns: Iterable[str]) -> Decode:
+    """The same, and what a mapping calls `header:NAME` is the record's header of that name, as text.
+
+    Args:
+        decode: makes the row of value and headers.
+        columns: that the mapping reads.
+    """
+    wanted = {column.removeprefix(HEADER): column for column in columns if column.startswith(HEADER)}
+    if not wanted:
+        return decode
+
+    def decoded(value: bytes | None, headers: Headers) -> dict[str, Any] | None:
+        row = decode(value, headers)
+        if row is None:
+            return None
+        found = {wanted[name]: text.decode(errors="replace") for name, text in headers if name in wanted}
+        return {**row, **found}
+
+    return decoded
 
 
 def row_of(form: RecordForm, found: dict[str, Any]) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from streams.mapping import MappingError, load_mapping
-from streams.record_formats import decoder
+from streams.record_formats import decoder, with_headers
 from streams.routing import SourceRecord, Terms
 from streams.row_mapping import RowMapping
 from streams.settings import Settings, variable
@@ -69,7 +69,8 @@ def with_mapping(terms: Terms, mapping: RowMapping, schemas: "Schemas | None" = 
         mapping: of the source.
         schemas: those that its records name, if they do.
     """
-    return replace(terms, translate=mapping.events, decode=decoder(mapping.record, schemas))
+    decode = with_headers(decoder(mapping.record, schemas), mapping.columns)
+    return replace(terms, translate=mapping.events, decode=decode)
 
 
 def _mapping(source: Source) -> RowMapping:

@@ -22,14 +22,12 @@ IGNORED = "ignored"
 SHOWN = {"type", "id", "customer_id", "at_ms", "src"}
 
 PICTURES = {
-    "shopify_orders_create": [
+    "shopify_orders": [
         "order.placed 115310627314723954 2026-02-01T00:00:00Z channel=web order_id=820982911946154508 amount=398.0",
         "order.placed 115310627314723954 2026-02-01T00:00:00Z channel=web order_id=820982911946154509 amount=108.0",
         IGNORED,  # a guest's
         IGNORED,  # a test
         "unknown_currency",  # yen, of which the mapping has no rate
-    ],
-    "shopify_orders_updated": [
         "order.corrected 115310627314723954 2026-02-03T14:00:00Z order_id=820982911946154508 amount=199.0",
         "order.cancelled 115310627314723954 2026-02-04T15:00:00Z order_id=820982911946154508",
         "order.cancelled 115310627314723954 2026-02-04T15:00:00Z order_id=820982911946154508",  # the same once more

@@ -33,6 +33,26 @@ def refused(form: str, value: object, headers: Sequence[tuple[str, bytes]] = ())
     return caught.value
 
 
+# --- headers
+
+
+def test_a_mapping_reads_the_headers_that_it_names() -> None:
+    mapping = parse_mapping(
+        b"events: [{when: {'header:http-x-topic': paid}, type: order.placed, id: id, order_id: id, customer_id: 'header:who',"
+        b" at: {column: at, format: epoch_ms}, amount: total}]"
+    )
+    terms = with_mapping(Terms(Source("shop", "orders"), partitions=1), mapping)
+
+    def routed(*headers: tuple[str, bytes]) -> Forward | DeadLetter:
+        return route(ConsumerRecord("shop", 0, 7, 9, 0, None, b'{"id":1,"at":5,"total":2}', 0, 9, None, headers), terms)
+
+    found = routed(("http-x-topic", b"paid"), ("who", "Zoë".encode()), ("other", b"x"))
+    assert isinstance(found, Forward)
+    assert json.loads(found.records[0].value)["customer_id"] == "Zoë"
+    refused = [routed(("who", b"ann")), routed(("http-x-topic", b"paid"))]
+    assert [found.reason for found in refused if isinstance(found, DeadLetter)] == ["no_type", "no_customer"]
+
+
 # --- CloudEvents
 
 
