@@ -6,6 +6,7 @@ failed, 2 if what was given cannot be used.
 
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -65,9 +66,17 @@ def main() -> int:
         unusable = bool(names & _UNUSABLE) or isinstance(error, OSError)
         if not unusable and not names & _FAILED:
             raise
-        typer.echo(str(error) or repr(error), err=True)
+        typer.echo(_says(error, names), err=True)
         return UNUSABLE if unusable and "KafkaError" not in names else FAILED
     return 0
+
+
+@app.callback()
+def before_any_command() -> None:
+    """See to it that standard output has results alone."""
+    from streams.logs import configure_command_logging
+
+    configure_command_logging()
 
 
 @app.command()
@@ -224,6 +233,13 @@ def schemas(
     from schemas.json_schema import DIRECTORY, write
 
     typer.echo("\n".join(str(path) for path in write(out or DIRECTORY)))
+
+
+def _says(error: Exception, names: Collection[str]) -> str:
+    """What went wrong. Both Kafka clients say of a broker that is away only that they could not begin."""
+    if "KafkaError" in names and "Unable to bootstrap" in str(error):
+        return f"{_settings().bootstrap} does not answer: start Kafka, or set CHURN_BOOTSTRAP"
+    return str(error) or repr(error)
 
 
 def _settings() -> "Settings":

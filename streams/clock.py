@@ -205,7 +205,8 @@ class Clock:
             await self._write(decided)
         for change in decided:
             if isinstance(change, FeedChanged):
-                log.info("clock.feed_changed", feed=change.source, status=change.status, since_ms=change.since_ms)
+                why = {} if change.reason is None else {"reason": change.reason}
+                log.info("clock.feed_changed", feed=change.source, status=change.status, since_ms=change.since_ms, **why)
                 self.counters.feed_changes += 1
             else:
                 self.counters.ticks += 1

@@ -164,7 +164,7 @@ class Door(Service):
 
 
 async def _nowhere(_request: web.Request) -> int:
-    raise Refusal(404, "webhooks go to /sources/NAME")
+    raise Refusal(404, "webhooks go to /sources/TOPIC")
 
 
 def _entrances(settings: Settings, sources: Sequence[Source]) -> dict[str, Entrance]:

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 # Below a warning libraries speak to their developers; `streams` is what mode calls our services when they start and stop.
-_QUIET: Final = ("faust", "mode", "aiokafka", "asyncio", "streams")
+_QUIET: Final = ("faust", "mode", "aiokafka", "asyncio", "streams", "httpx2")
 # Kafka-python logs each attempt to connect as an error, and raises the last one: that one is told.
 _SILENT: Final = ("kafka",)
 # Mode warns that a timer overlaps; that of the commits does while a broker does not answer, and nothing comes of it.
@@ -90,3 +90,13 @@ def configure_logging(level: str) -> None:
     for names, least in ((_QUIET, logging.WARNING), (_ERRORS_ONLY, logging.ERROR), (_SILENT, logging.CRITICAL)):
         for name in names:
             logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else least)
+
+
+def configure_command_logging() -> None:
+    """Send what a command that ends by itself warns of to standard error, as its results go to standard output.
+
+    What a client logs of a broker that is away is left out: the command ends with it.
+    """
+    configure_logging("warning")
+    structlog.configure(cache_logger_on_first_use=False)  # one line or two: not worth a logger that stays as it is now
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

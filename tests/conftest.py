@@ -1,11 +1,13 @@
 """Fixtures that any test may ask for."""
 
 import contextlib
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 from kafka_server import KafkaUnavailable, running_kafka
 
@@ -19,6 +21,19 @@ settings.load_profile("churnwatch")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--rewrite-golden`, which `make golden` uses."""
     parser.addoption("--rewrite-golden", action="store_true", help="write the alerts of golden stories anew")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that a test runs in this process sends the logs elsewhere: not those of the next test."""
+    root, aiokafka = logging.getLogger(), logging.getLogger("aiokafka")
+    handlers, levels = root.handlers[:], (root.level, aiokafka.level)
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(levels[0])
+        aiokafka.setLevel(levels[1])
 
 
 @pytest.fixture(scope="session")
