@@ -24,7 +24,9 @@ def list_(*, as_json: Machine = False) -> None:
 def reset(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A topic, or a feed.")],
     *,
-    epoch: Annotated[int | None, typer.Option(min=0, help="Go on with this number, if it was kept elsewhere.")] = None,
+    epoch: Annotated[
+        int | None, typer.Option(min=0, help="Go on with this number, if it was kept elsewhere; before anything is read.")
+    ] = None,
     by: Annotated[str, typer.Option(help="Who says so, for the trail.", envvar="USER")] = "unknown",
     as_json: Machine = False,
 ) -> None:

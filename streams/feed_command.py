@@ -64,15 +64,15 @@ def confirm(settings: Settings, feed: str, *, from_ms: int | None, until_ms: int
         by: who says so.
 
     Raises:
-        FeedRefused: there is no such feed, or no alert says since when it is silent, or the span is none.
+        FeedRefused: there is no such feed, or no alert says since when it is silent, or it is dead, or the span is none.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     now_ms = _checked(settings, feed)
     end_ms = now_ms + CONFIRMED_FOR_MS if until_ms is None else until_ms
     if from_ms is None:
-        from_ms = asyncio.run(_silent_since(settings, feed))
-        if from_ms is None:
-            raise FeedRefused(f"no open alert says that {feed} is silent: say from when on it is, with --from")
+        from_ms = silent_since(asyncio.run(_open_alert(settings, feed)), feed)
+    elif until_ms is None and from_ms >= end_ms:
+        raise FeedRefused(f"{format_instant(from_ms)} is more than a day ahead: say until when {feed} is quiet, with --until")
     return _send(settings, FeedConfirmed(at_ms=now_ms, source=feed, by=by, **_span(from_ms, end_ms)))
 
 
@@ -111,16 +111,33 @@ async def _feeds_of_rules(settings: Settings) -> set[str]:
     return set() if trail.in_force is None else set(trail.in_force[1].feeds)
 
 
-async def _silent_since(settings: Settings, feed: str) -> int | None:
-    """Since when the feed is silent, by the alert about it that is open; they come from partition 0."""
+def silent_since(alert: AlertRecord | None, feed: str) -> int:
+    """When the silence began that the open alert about a feed tells of; None: there is none.
+
+    Raises:
+        FeedRefused: it tells of no silence.
+    """
+    if alert is None:
+        raise FeedRefused(f"no open alert says that {feed} is silent: say from when on it is, with --from")
+    if alert.feeds.get(feed) == "dead":
+        raise FeedRefused(
+            f"the open alert says that {feed} is dead, not silent: while it is not read nobody knows whether it is quiet, and "
+            "its mark does not go on. `churnwatch sources list` says why; if it is read again and nothing comes, say since "
+            "when, with --from"
+        )
+    return alert.episode_start_ms
+
+
+async def _open_alert(settings: Settings, feed: str) -> AlertRecord | None:
+    """The latest alert about a feed that is open; they come from partition 0."""
     last: dict[bytes, AlertRecord] = {}
     async with reader(settings) as consumer:
         async for record in read_through(consumer, TopicPartition(settings.topic("alerts"), 0)):
             decision = None if record.value is None else decode_decision(record.value)
             if isinstance(decision, AlertRecord) and decision.feed == feed:
                 last[record.key] = decision
-    opened = [alert.episode_start_ms for alert in last.values() if alert.state in OPEN_STATES]
-    return max(opened, default=None)
+    opened = [alert for alert in last.values() if alert.state in OPEN_STATES]
+    return max(opened, key=lambda alert: alert.episode_start_ms, default=None)
 
 
 def _send(settings: Settings, span: FeedSpan) -> SpanSent:

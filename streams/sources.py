@@ -26,8 +26,8 @@ _WANTED: Final = (
 )
 _KEYS: Final = frozenset({"topic", "feed", "mapping", "door"})
 _GONE: Final = {
-    "epoch": "it is kept in churn.progress with the id of the topic now: leave it out, and if it is not 0 say it once with "
-    "`churnwatch sources reset TOPIC --epoch N`"
+    "epoch": "it is kept in churn.progress with the id of the topic now: leave it out, and if it is not 0 say it once, "
+    "before a worker starts, with `churnwatch sources reset TOPIC --epoch N`"
 }
 
 

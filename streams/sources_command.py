@@ -22,8 +22,12 @@ PAUSED: Final = {
     "poison": "most of it cannot be read; `churnwatch dlq list` says why. Mend its mapping, and start the worker anew",
     "recreated": "the topic was deleted and made again; `churnwatch sources reset NAME` lets it be read from its beginning",
     "missing": "there is no such topic",
+    "registry": "the schema registry does not answer; when it does, the source goes on by itself",
 }
 """What the states of a source say in which somebody has to do something."""
+
+_PAUSED_BY_INGEST: Final = frozenset({"poison", "registry"})
+"""The others are seen at the topic itself."""
 
 
 class SourceRefused(RuntimeError):  # noqa: N818 - what became of the order
@@ -43,9 +47,9 @@ class SourceSeen:
     """Of the topic that there is now; None: there is none."""
     partitions: int
     behind_records: int | None
-    """At the end of the topic, and not reported as read; None where nothing was reported, or of another topic."""
-    poisoned: bool
-    """As the last reports say: most of it cannot be read."""
+    """Not reported as read, up to the end of the topic; None where it is another one, or nothing was ever read."""
+    paused: str | None
+    """Why ingest does not read the topic, as the last reports say."""
 
     @property
     def state(self) -> str:
@@ -56,7 +60,7 @@ class SourceSeen:
             return "new"
         if self.recorded_id != self.found_id:
             return "recreated"
-        return "poison" if self.poisoned else "read"
+        return self.paused or "read"
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -83,8 +87,8 @@ def list_sources(settings: Settings) -> list[SourceSeen]:
     sources = load_sources(settings)
     found = look_once(settings, [source.topic for source in sources])
     epochs, beats = _progress(settings)
-    ends = asyncio.run(_ends(settings, found))
-    return [_seen(source, found.get(source.topic), epochs.get(source.topic), beats, ends) for source in sources]
+    spans = asyncio.run(_spans(settings, found))
+    return [_seen(source, found.get(source.topic), epochs.get(source.topic), beats, spans) for source in sources]
 
 
 def reset(settings: Settings, name: str, *, epoch: int | None, by: str) -> list[SourceEpoch]:
@@ -93,7 +97,7 @@ def reset(settings: Settings, name: str, *, epoch: int | None, by: str) -> list[
     Args:
         settings: broker and topics.
         name: of a topic, or of a feed: then of those of its topics that are not what they were.
-        epoch: the number to go on with, where it was kept elsewhere; None: the next one.
+        epoch: the number to go on with, where it was kept elsewhere and nothing was read yet; None: the next one.
         by: who says so.
 
     Raises:
@@ -145,12 +149,12 @@ def _next(topic: str, found: FoundTopic | None, known: SourceEpoch | None, epoch
     """The epoch to be recorded, or why there is none."""
     if found is None:
         return f"the topic {topic} does not exist"
+    if known is not None and known.topic_id == found.topic_id:
+        return f"{topic} is what it was, {known.topic_id}, read under epoch {known.epoch}: there is nothing to reset"
     least = 0 if known is None else known.epoch + 1
     if epoch is None:
         if known is None:
             return f"nothing was read of {topic} yet: there is nothing to reset"
-        if known.topic_id == found.topic_id:
-            return f"{topic} is what it was, {known.topic_id}, read under epoch {known.epoch}: there is nothing to reset"
     elif epoch < least:
         return f"{topic} has epoch {least - 1} already: only a greater one can follow"
     return SourceEpoch(topic=topic, topic_id=found.topic_id, epoch=least if epoch is None else epoch, by=by)
@@ -161,9 +165,11 @@ def _seen(
     found: FoundTopic | None,
     known: SourceEpoch | None,
     beats: Mapping[TopicPartition, Heartbeat],
-    ends: Mapping[TopicPartition, int],
+    spans: Mapping[TopicPartition, tuple[int, int]],
 ) -> SourceSeen:
-    ours = {tp: beats[tp] for tp in ends if tp.topic == source.topic and tp in beats}
+    ours = {tp: span for tp, span in spans.items() if tp.topic == source.topic}
+    reports = {tp: beats[tp] for tp in ours if tp in beats}
+    behind = sum(end - min(end, max(begin, reports[tp].position if tp in reports else 0)) for tp, (begin, end) in ours.items())
     is_same = found is not None and known is not None and known.topic_id == found.topic_id
     return SourceSeen(
         topic=source.topic,
@@ -172,8 +178,8 @@ def _seen(
         recorded_id=None if known is None else known.topic_id,
         found_id=None if found is None else found.topic_id,
         partitions=0 if found is None else found.partitions,
-        behind_records=sum(max(0, ends[tp] - beat.position) for tp, beat in ours.items()) if is_same and ours else None,
-        poisoned=any(beat.paused == "poison" for beat in ours.values()),
+        behind_records=behind if is_same else None,
+        paused=next((beat.paused for beat in reports.values() if beat.paused in _PAUSED_BY_INGEST), None),
     )
 
 
@@ -185,11 +191,14 @@ def _progress(settings: Settings) -> tuple[dict[str, SourceEpoch], dict[TopicPar
     return epochs_in(records), {TopicPartition(beat.topic, beat.partition): beat for beat in heartbeats_in(records)}
 
 
-async def _ends(settings: Settings, found: Mapping[str, FoundTopic]) -> Mapping[TopicPartition, int]:
+async def _spans(settings: Settings, found: Mapping[str, FoundTopic]) -> dict[TopicPartition, tuple[int, int]]:
+    """Where each partition of the topics begins and ends."""
     tps = [TopicPartition(topic, number) for topic, at in found.items() for number in range(at.partitions)]
+    if not tps:
+        return {}
     async with reader(settings) as consumer:
-        ends: Mapping[TopicPartition, int] = await consumer.end_offsets(tps) if tps else {}
-        return ends
+        begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+    return {tp: (begins[tp], ends[tp]) for tp in tps}
 
 
 async def _write(settings: Settings, new: Sequence[SourceEpoch]) -> None:

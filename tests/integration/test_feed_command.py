@@ -75,4 +75,6 @@ async def test_what_cannot_be_is_refused_and_nothing_is_sent(log: Log) -> None:
         await asyncio.to_thread(gap, settings, "orders", from_ms=2_000, until_ms=1_000, by="ann")
     with pytest.raises(FeedRefused, match=r"no open alert says that logins is silent: say from when on it is, with --from"):
         await asyncio.to_thread(confirm, settings, "logins", from_ms=None, until_ms=None, by="ann")
+    with pytest.raises(FeedRefused, match=r"is more than a day ahead: say until when orders is quiet, with --until"):
+        await asyncio.to_thread(confirm, settings, "orders", from_ms=now_ms() + 2 * DAY_MS, until_ms=None, by="ann")
     assert len(await log.committed("control", 0)) == before

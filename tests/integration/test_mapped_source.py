@@ -1,5 +1,6 @@
 """A source topic whose records are no events yet: ingest reads them through a mapping file."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from streams import registry_pauses
 from streams.ingest import ingest_of, make_ingest_app
 from streams.settings import Settings, load_settings
 from streams.sources import SourcesError
+from streams.sources_command import list_sources
 from streams.worker import running_roles
 
 pytestmark = pytest.mark.kafka
@@ -84,6 +86,7 @@ async def test_a_source_waits_for_a_registry_that_is_down_and_the_others_go_on(
             await producer.send_and_wait(f"{name}-orders", PLAIN)
             await until(lambda: stored(settings, "events"))
             assert not await stored(settings, "deadletters")
+            await until(lambda: are_listed(settings, [("registry", len(rows)), ("read", 0)]))
 
             registry.down = False
             await until(lambda: both_are_there(settings))
@@ -96,6 +99,12 @@ async def test_a_source_waits_for_a_registry_that_is_down_and_the_others_go_on(
 
 async def both_are_there(settings: Settings) -> bool:
     return len(await stored(settings, "events")) == 2 and bool(await stored(settings, "deadletters"))
+
+
+async def are_listed(settings: Settings, wanted: list[tuple[str, int]]) -> bool:
+    """Whether these are the states and the records behind of the sources that the file names."""
+    seen = await asyncio.to_thread(list_sources, settings)
+    return [(one.state, one.behind_records) for one in seen][: len(wanted)] == wanted
 
 
 async def test_a_mapping_that_matches_nothing_is_told_with_examples(

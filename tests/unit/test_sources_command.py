@@ -13,15 +13,15 @@ OLD, NEW, WEB = "7Gy4mBbSQ8eV0bXoqXJAxw", "q1b2Zk0MTiq2vYp7hGd3tA", "3nN5lJw1Q9m
 READ = SourceEpoch(topic="shop", topic_id=OLD, epoch=2)
 
 
-def seen(recorded: str | None, found: str | None, *, poisoned: bool = False) -> SourceSeen:
-    return SourceSeen("shop", "orders", 0, recorded, found, 4, None, poisoned)
+def seen(recorded: str | None, found: str | None, *, paused: str | None = None) -> SourceSeen:
+    return SourceSeen("shop", "orders", 0, recorded, found, 4, None, paused)
 
 
 def test_the_table_is_the_one_that_the_readme_shows() -> None:
     table = as_table(
         [
-            SourceSeen("shop.orders", "orders", 0, OLD, NEW, 4, None, poisoned=False),
-            SourceSeen("web.logins", "logins", 0, WEB, WEB, 4, 0, poisoned=False),
+            SourceSeen("shop.orders", "orders", 0, OLD, NEW, 4, None, paused=None),
+            SourceSeen("web.logins", "logins", 0, WEB, WEB, 4, 0, paused=None),
         ]
     )
 
@@ -32,9 +32,10 @@ def test_the_table_is_the_one_that_the_readme_shows() -> None:
     ("source", "state"),
     [
         (seen(OLD, OLD), "read"),
-        (seen(OLD, OLD, poisoned=True), "poison"),
+        (seen(OLD, OLD, paused="poison"), "poison"),
+        (seen(OLD, OLD, paused="registry"), "registry"),
         (seen(OLD, NEW), "recreated"),
-        (seen(OLD, NEW, poisoned=True), "recreated"),
+        (seen(OLD, NEW, paused="poison"), "recreated"),
         (seen(OLD, None), "missing"),
         (seen(None, NEW), "new"),
     ],
@@ -55,6 +56,7 @@ def test_a_reset_begins_the_next_epoch_with_the_topic_that_there_is() -> None:
         (None, READ, None, "the topic shop does not exist"),
         (FoundTopic(NEW, 4), None, None, "nothing was read of shop yet: there is nothing to reset"),
         (FoundTopic(OLD, 4), READ, None, f"shop is what it was, {OLD}, read under epoch 2: there is nothing to reset"),
+        (FoundTopic(OLD, 4), READ, 7, f"shop is what it was, {OLD}, read under epoch 2: there is nothing to reset"),
         (FoundTopic(NEW, 4), READ, 2, "shop has epoch 2 already: only a greater one can follow"),
     ],
 )
