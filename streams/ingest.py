@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import structlog
 from faust import App
 
 from schemas.decisions import DeadLetter
@@ -16,6 +15,7 @@ from streams.dead_letters import dead_letter_row
 from streams.first_rules import wait_for_first_rules
 from streams.heartbeats import Lane, Progress
 from streams.ingest_reports import IngestReports
+from streams.letter_log import LetterLog
 from streams.log_writer import LogWriter
 from streams.poison import PoisonWatch
 from streams.readiness import Obstacle
@@ -34,8 +34,6 @@ _CHECK_MS: Final = 1_000
 """The ids of the topics are looked at so often at least, also when nothing comes."""
 _REBALANCE_CHECK_S: Final = 0.02
 _FINISH_TIMEOUT_S: Final = 4.0
-
-log = structlog.get_logger("churn.ingest")
 
 
 @dataclass
@@ -105,6 +103,7 @@ class Ingest:
         self.reports = IngestReports(settings, self._progress, self.gate, self._writer)
         self._poison = PoisonWatch(settings.max_dead_letter_share)
         self._matches = MatchWatch(sources)
+        self._letters = LetterLog()
         self._writing = asyncio.Lock()
         self._leaving = False
         self._rules_lead = False
@@ -131,6 +130,7 @@ class Ingest:
             if self.app.rebalancing:
                 await asyncio.sleep(_REBALANCE_CHECK_S)
                 continue
+            self._letters.tell()
             is_due = self.gate.woken.is_set() or time.monotonic() - reported_s >= interval_s
             self.gate.woken.clear()
             if await self._tend(is_due=is_due) and is_due:
@@ -145,6 +145,7 @@ class Ingest:
         self._leaving = True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._writing.acquire(), _FINISH_TIMEOUT_S)
+        self._letters.tell(everything=True)
         await self._writer.close()
         await self.gate.close()
 
@@ -219,5 +220,4 @@ class Ingest:
         self.counters.events[topic] += routed.events
         self.counters.clamped[topic] += routed.clamped
         self.counters.dead_letters.update(routed.reasons)
-        for reason, count in routed.reasons.items():
-            log.warning("ingest.dead_letters", topic=topic, partition=partition, reason=reason, count=count)
+        self._letters.add(topic, routed.reasons)
