@@ -1,16 +1,17 @@
 """Which topics events come from, which feed each belongs to, and how its records are read."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from streams.door_terms import DoorTerms, door_faults, read_door
-from streams.settings import Settings
+from streams.settings import Settings, Topic
 from streams.topics import DEFAULT_SOURCES
 
 ACTIONS_FEED: Final = "actions"
@@ -25,8 +26,9 @@ _WANTED: Final = (
     "with door: {signature: NAME}"
 )
 _KEYS: Final = frozenset({"topic", "feed", "mapping", "door"})
+_TOPIC_NAME: Final = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 _GONE: Final = {
-    "epoch": "it is kept in churn.progress with the id of the topic now: leave it out, and if it is not 0 say it once, "
+    "epoch": "is kept in churn.progress with the id of the topic now: leave it out, and if it is not 0 say it once, "
     "before a worker starts, with `churnwatch sources reset TOPIC --epoch N`"
 }
 
@@ -65,6 +67,8 @@ def load_sources(settings: Settings) -> tuple[Source, ...]:
         raise SourcesError(
             f"{settings.sources}: leave {redrive.topic} out: it is read anyway, each record as its first topic is"
         )
+    if ours := sorted(taken & {settings.topic(name) for name in get_args(Topic)} - {actions.topic}):
+        raise SourcesError(f"{settings.sources}: {', '.join(ours)}: what churnwatch writes itself cannot be a source")
     return (*named, redrive) if actions.topic in taken else (*named, actions, redrive)
 
 
@@ -77,7 +81,8 @@ def read_sources(path: Path) -> tuple[Source, ...]:
     try:
         document = YAML().load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise SourcesError(f"{path}: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SourcesError(f"the file of sources, {path}: {why}") from None
     entries = document.get("sources") if isinstance(document, CommentedMap) else None
     if not isinstance(entries, CommentedSeq) or not entries:
         raise SourcesError(f"{path}: a list `sources` with at least one entry is wanted; {_WANTED}")
@@ -123,13 +128,17 @@ def _entry_faults(entry: object, folder: Path, taken: set[str]) -> list[str]:
         for name in ("topic", "feed")
         if not isinstance(entry.get(name), str) or not entry[name]
     ]
+    if not faults and _TOPIC_NAME.fullmatch(entry["topic"]) is None:
+        faults.append(f"`topic` is {entry['topic']!r}: Kafka's names are of letters, digits, `.`, `_` and `-`, 249 at most")
+    if not faults and "/" in entry["feed"]:
+        faults.append(f"`feed` is {entry['feed']!r}: a name without `/` is wanted")
     if entry.get("feed") == REDRIVE_FEED:
         faults.append(f"`feed` is {REDRIVE_FEED!r}, which is the feed of redriven records: choose another name")
     if entry.get("topic") in taken:
         faults.append(f"the topic {entry['topic']} stands in the file twice: a record has one reading")
     mapping = entry.get("mapping")
     if mapping is not None and not (isinstance(mapping, str) and (folder / mapping).is_file()):
-        faults.append(f"`mapping` is {mapping!r}: there is no such file in {folder}")
+        faults.append(f"`mapping` is {mapping!r}: there is no such file in {folder.resolve()}")
     if entry.get("door") is not None:
         faults.extend(door_faults(entry["door"]))
     return faults

@@ -54,6 +54,26 @@ def test_what_is_redriven_belongs_to_no_feed_that_a_file_could_name(tmp_path: Pa
     assert topics_by_feed((Source("t.redrive", "redrive"), Source("shop", "orders"))) == {"orders": ("shop",)}
 
 
+@pytest.mark.parametrize("name", ["events", "progress", "deadletters", "alerts"])
+def test_what_churnwatch_writes_is_no_source_of_its_own(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, f"sources: [{{topic: shop, feed: orders}}, {{topic: t.{name}, feed: orders}}]")
+
+    with pytest.raises(SourcesError, match=rf"t\.{name}: what churnwatch writes itself cannot be a source"):
+        load_sources(load_settings(prefix="t.", sources=path))
+    assert load_sources(load_settings(prefix="u.", sources=path))[1] == Source(f"t.{name}", "orders")
+
+
+@pytest.mark.parametrize("name", ["my topic", "a/b", "..", "ö", "x" * 250])
+def test_a_topic_has_a_name_that_kafka_takes(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SourcesError, match=r":1: `topic` is .*: Kafka's names are of letters"):
+        read_sources(written(tmp_path, f"sources: [{{topic: '{name}', feed: orders}}]"))
+
+
+def test_a_feed_has_a_name_that_can_stand_in_a_key(tmp_path: Path) -> None:
+    with pytest.raises(SourcesError, match=r"`feed` is '/epoch': a name without `/` is wanted"):
+        read_sources(written(tmp_path, "sources: [{topic: shop, feed: /epoch}]"))
+
+
 def test_every_fault_of_a_file_is_told_with_its_line(tmp_path: Path) -> None:
     path = written(
         tmp_path,
@@ -83,7 +103,7 @@ def test_a_file_without_a_list_of_sources_is_refused(tmp_path: Path, text: str) 
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourcesError, match="nothing"):
+    with pytest.raises(SourcesError, match=r"the file of sources, .*nothing\.yaml: No such file"):
         read_sources(tmp_path / "nothing.yaml")
 
 
