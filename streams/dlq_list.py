@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas.instants import format_instant
+from streams.columns import in_columns
 from streams.dead_letters import StoredLetter, position_of
 from streams.dlq_search import Passed, Redriven, Wanted, letters, redriven_so_far, was_redriven
 from streams.settings import Settings
@@ -89,9 +90,9 @@ class Overview:
             (*kind, str(count.letters), str(count.redriven), format_instant(count.first_ms), format_instant(count.last_ms))
             for kind, count in self.by_size
         ]
-        yield from _columns([("reason", "source", "stage", "letters", "redriven", "first", "last"), *kinds])
+        yield from in_columns([("reason", "source", "stage", "letters", "redriven", "first", "last"), *kinds])
         yield ""
-        yield from _columns([("day", "letters"), *((day, str(count)) for day, count in sorted(self.days.items()))])
+        yield from in_columns([("day", "letters"), *((day, str(count)) for day, count in sorted(self.days.items()))])
         if self.newest:
             yield ""
             yield "the newest; `churnwatch dlq show POSITION` shows all of one"
@@ -122,9 +123,3 @@ async def _overview(settings: Settings, wanted: Wanted, examples: int) -> Overvi
         async for stored in letters(consumer, settings, wanted, found.passed):
             found.add(stored, redriven)
     return found
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

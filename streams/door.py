@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -21,7 +21,7 @@ from streams.door_requests import UNKNOWN, Entrance, Refusal, accepted, take
 from streams.door_signatures import Verifier, scheme_of
 from streams.door_terms import DoorTerms
 from streams.readiness import Obstacle
-from streams.settings import Settings, SettingsError, Topic, variable
+from streams.settings import Settings, SettingsError, variable
 from streams.sources import Source, SourcesError, load_sources
 
 _FINISH_WITHIN_S: Final = 2.0
@@ -168,14 +168,10 @@ async def _nowhere(_request: web.Request) -> int:
 
 
 def _entrances(settings: Settings, sources: Sequence[Source]) -> dict[str, Entrance]:
-    ours = {settings.topic(name) for name in get_args(Topic)} - {settings.topic("actions")}
     faults: list[str] = []
     found: dict[str, Entrance] = {}
     for source in sources:
         if source.door is None:
-            continue
-        if source.topic in ours:
-            faults.append(f"the door of {source.topic}: it is a topic of ours, and nobody else writes to it")
             continue
         try:
             found[source.topic] = _entrance(settings, source.topic, source.door)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiokafka.structs import TopicPartition
 
 from schemas.progress import Heartbeat, SourceEpoch
+from streams.columns import in_columns
 from streams.log_writer import LogWriter
 from streams.settings import Settings
 from streams.source_epochs import ProgressReader, epoch_row, epochs_in
@@ -130,8 +131,7 @@ def as_table(seen: Sequence[SourceSeen]) -> str:
         numbers = (one.epoch, one.behind_records)
         epoch, behind = ("-" if number is None else str(number) for number in numbers)
         rows.append((one.topic, one.feed, one.state, epoch, topic_id, str(one.partitions), behind))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(in_columns(rows))
 
 
 def reset_in_words(new: Iterable[SourceEpoch], *, as_json: bool) -> str:
