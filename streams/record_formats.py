@@ -16,6 +16,9 @@ FORMATS: Final = ("json", "cloudevents", "debezium", "avro", "json_schema")
 ENCODINGS: Final = ("json", "avro", "json_schema")
 _ENVELOPE: Final = "`op` is wanted beside `before` and `after`; records that Debezium flattened are plain JSON"
 
+_WITH_A_ROW: Final = ("c", "r")
+"""What inserts and snapshots are called; an update of MongoDB may say only what has changed."""
+
 HEADER: Final = "header:"
 """Stands before the name of a header where a mapping names a column."""
 
@@ -137,13 +140,15 @@ def change_event(found: Mapping[str, Any]) -> dict[str, Any] | None:
     MongoDB's documents stand in it as text, and are read.
 
     Raises:
-        ContractError: there is no envelope.
+        ContractError: there is no envelope, or no row in it where there must be one.
     """
     envelope = found["payload"] if "op" not in found and "payload" in found else found
     if envelope is None:
         return None
     if not isinstance(envelope, dict) or not isinstance(envelope.get("op"), str):
         raise ContractError("bad_envelope", f"the record is no change event of Debezium: {_ENVELOPE}")
+    if envelope["op"] in _WITH_A_ROW and envelope.get("after") is None:  # else it would pass for one without a customer
+        raise ContractError("bad_envelope", f"the change event has `op` {envelope['op']!r}, and no row under `after`")
     if isinstance(envelope.get("before"), str) or isinstance(envelope.get("after"), str):
         return {**envelope, **{side: _document(envelope.get(side)) for side in ("before", "after")}}
     return envelope

@@ -119,6 +119,13 @@ def test_documents_of_mongodb_stand_as_text_and_are_read() -> None:
     assert (found["before"], found["after"]) == (None, {"_id": 7, "total": 5})
 
 
+@pytest.mark.parametrize("op", ["c", "r"])
+def test_a_row_that_was_inserted_must_be_there(op: str) -> None:
+    error = refused("debezium", {"op": op, "before": None, "after": None})
+    assert (error.code, error.message) == ("bad_envelope", f"the change event has `op` '{op}', and no row under `after`")
+    assert rows("debezium", {"op": "u", "after": None}) == {"op": "u", "after": None}
+
+
 @pytest.mark.parametrize("value", [{"id": 1, "total": 5}, {"op": 3}, {"payload": [CHANGE]}])
 def test_a_flattened_record_is_no_change_event(value: dict[str, Any]) -> None:
     error = refused("debezium", value)
