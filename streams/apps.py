@@ -10,8 +10,9 @@ import structlog
 from faust import App, StreamT
 from faust.tables import TableManager
 
+from streams.chunks import Chunk, ReadOptions, SeekHook
 from streams.settings import Role, Settings
-from streams.transport import Chunk, ChunkTransport, ReadOptions, SeekHook, consumer_of
+from streams.transport import ChunkTransport, consumer_of
 
 Handler = Callable[[list[Chunk]], Awaitable[None]]
 """Takes all chunks that are waiting, in order of arrival, at least one."""

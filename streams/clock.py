@@ -17,13 +17,14 @@ from schemas.control import FeedChanged, FeedConfirmed, FeedSpan, Published, Rul
 from schemas.errors import ContractError
 from schemas.progress import ARRIVALS_KEY, Arrivals
 from streams.apps import add_agent, add_work, make_app
+from streams.chunks import Chunk, from_the_beginning
 from streams.feed_marks import ClockForm, ClockState
 from streams.log_writer import LogWriter
 from streams.settings import Settings
 from streams.sources import load_sources, topics_by_feed
 from streams.topic_tail import heartbeat_in, last_ticks, read_to_end, reader
 from streams.transactions import Place, Row
-from streams.transport import Chunk, consumer_of, from_the_beginning
+from streams.transport import consumer_of
 
 _OWNERSHIP_CHECK_S: Final = 0.1
 _FETCH_WAIT_MS: Final = 200

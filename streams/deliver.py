@@ -16,12 +16,13 @@ from schemas.errors import ContractError
 from sinks.base import Delivery, Forgotten, Sink, SinkError
 from sinks.redis_profiles import RedisProfiles
 from streams.apps import add_agent, add_work, make_app
+from streams.chunks import Chunk
 from streams.dead_letters import dead_letter_row
 from streams.decision_rows import CUSTOMER_HEADER
 from streams.log_writer import LogWriter
 from streams.settings import Settings, Topic, variable
 from streams.transactions import Place
-from streams.transport import Chunk, consumer_of
+from streams.transport import consumer_of
 
 DELIVERED: Final[tuple[Topic, ...]] = ("alerts", "risk", "lifecycle")
 _FIRST_PAUSE_MS: Final = 200

@@ -12,6 +12,7 @@ from faust.types import TP
 
 from detectors.engine import PartitionEngine
 from streams.apps import add_agent, make_app
+from streams.chunks import Chunk
 from streams.partition_owner import DetectCounters, PartitionOwner
 from streams.partition_status import PartitionStatus
 from streams.readiness import Obstacle
@@ -19,7 +20,7 @@ from streams.refusals import Severity, explained, severity
 from streams.restore import NewEngine
 from streams.settings import Settings
 from streams.take_over import take_over
-from streams.transport import Chunk, ChunkConsumer, consumer_of
+from streams.transport import ChunkConsumer, consumer_of
 
 log = structlog.get_logger("churn.detect")
 

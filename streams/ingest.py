@@ -11,6 +11,7 @@ from faust import App
 
 from schemas.decisions import DeadLetter
 from streams.apps import add_agent, add_work, make_app
+from streams.chunks import Chunk
 from streams.dead_letters import dead_letter_row
 from streams.first_rules import wait_for_first_rules
 from streams.heartbeats import Lane, Progress
@@ -27,7 +28,7 @@ from streams.source_gate import SourceGate
 from streams.source_terms import load_terms
 from streams.sources import REDRIVE_FEED, Source, load_sources
 from streams.transactions import Place, Row
-from streams.transport import Chunk, consumer_of
+from streams.transport import consumer_of
 from streams.unmatched import MatchWatch
 
 _CHECK_MS: Final = 1_000

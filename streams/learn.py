@@ -23,12 +23,13 @@ from schemas.errors import ContractError
 from schemas.model_quality import ALARMS
 from schemas.models import TrainingState
 from streams.apps import add_agent, make_app
+from streams.chunks import Chunk
 from streams.log_writer import LogWriter
 from streams.model_store import MODEL, STATE_KEY, ModelStore, settle
 from streams.settings import Settings
 from streams.topic_tail import reader
 from streams.transactions import Place, Row
-from streams.transport import Chunk, consumer_of
+from streams.transport import consumer_of
 
 _PROOF_PAUSE_S: Final = 0.5
 

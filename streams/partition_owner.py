@@ -12,13 +12,14 @@ from faust.types import TP
 
 from detectors.decisions import Decisions
 from schemas.decisions import AlertRecord
+from streams.chunks import Chunk
 from streams.decision_rows import decision_rows
 from streams.pacing import gap_left_s
 from streams.partition_status import PartitionStatus
 from streams.restore import NewEngine, RestoreProgress, first_offset, restore
 from streams.settings import Settings
 from streams.transactions import PartitionWriter, Place, Row
-from streams.transport import Chunk, ChunkConsumer
+from streams.transport import ChunkConsumer
 
 _FINISH_TIMEOUT_S: Final = 1.0
 

@@ -5,11 +5,11 @@ import itertools
 from collections.abc import Callable, Collection
 from typing import Final
 
+from streams.chunks import Chunk
 from streams.redrive import first_topic
 from streams.source_gate import SourceGate
 from streams.source_terms import SourceTerms
 from streams.sources import REDRIVE_FEED
-from streams.transport import Chunk
 
 _PATIENCE_S: Final = 10.0
 """All sources of a process wait so long for the registry, which may only be starting anew; then those that need it."""

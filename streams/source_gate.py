@@ -16,6 +16,7 @@ from faust import App
 from faust.types import TP
 
 from schemas.progress import SourceEpoch
+from streams.chunks import Chunk, Done
 from streams.heartbeats import Lane, Progress
 from streams.log_writer import LogWriter
 from streams.readiness import Obstacle
@@ -25,7 +26,7 @@ from streams.source_states import Pause, Reason, SourceStates
 from streams.topic_ids import FoundTopic, TopicIds
 from streams.topic_tail import heartbeats_in
 from streams.transactions import Place
-from streams.transport import Chunk, Done, consumer_of
+from streams.transport import consumer_of
 
 _TRY_AGAIN_S: Final = 0.2
 

@@ -10,8 +10,7 @@ Each override names the defect that it works around. A test fails when one of th
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, cast
 
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError
 from aiokafka.structs import ConsumerRecord
@@ -21,58 +20,13 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streams.chunks import Chunk, Done, ReadOptions
 from streams.fetching import ChunkThread, Position
 
 _COMMIT_BEFORE_REVOKE_S: Final = 2.0
+_UNSOUGHT_PAUSE_S: Final = 0.01
 _COMMIT_TIMEOUT_S: Final = 5.0
 _COMMIT_AT_STOP_S: Final = 0.5
-
-
-class Chunk(NamedTuple):
-    """What one poll brought of one partition: records in offset order, none left out between them and the seek."""
-
-    tp: TP
-    records: list[ConsumerRecord]
-    generation: int
-    """Of the consumer group when the chunk was handed over."""
-    seeks: int = 0
-    """How often the partition had been sought when the records were taken."""
-
-
-class Done(NamedTuple):
-    """Up to where a partition may be committed, and what stands beside the offset."""
-
-    next_offset: int
-    note: str
-
-
-class SeekHook(Protocol):
-    """Says where an app reads on after a rebalance, before anything is fetched."""
-
-    async def __call__(self, assigned: frozenset[TP]) -> Mapping[TP, int]:
-        """Offsets of the assigned partitions; one that is left out stays paused until `ChunkConsumer.read_from`.
-
-        It must return within `broker_request_timeout`: what takes long belongs into a task.
-        """
-
-
-async def from_the_beginning(assigned: frozenset[TP]) -> Mapping[TP, int]:
-    """Read everything that the topics still have, after each rebalance again."""
-    return dict.fromkeys(assigned, 0)
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How an app reads."""
-
-    read_committed: bool = False
-    """Records of open and aborted transactions are not seen."""
-    seek: SeekHook | None = None
-    """Without one, reading goes on at the committed offsets."""
-    bare_records: bool = False
-    """Records come as they were decoded, which is quicker: offset, timestamp, key, value, headers; no topic, no partition."""
-    max_backlog_records: int = 20_000
-    """Most records handed to the agent and not released, over all partitions; each has an equal share, at least one."""
 
 
 class ChunkConsumer(driver.Consumer):
@@ -86,6 +40,7 @@ class ChunkConsumer(driver.Consumer):
         self._backlog: dict[TP, int] = {}
         self._full: set[TP] = set()
         self._share = 0
+        self._sought_generation = -1
         super().__init__(*args, **kwargs)
 
     @property
@@ -202,6 +157,11 @@ class ChunkConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Called once after each assignment, before records flow (`Recovery._resume_streams`, tables/recovery.py)."""
+        generation = self.app.consumer_generation_id
+        await self._seek_all()
+        self._sought_generation = generation
+
+    async def _seek_all(self) -> None:
         hook = self.options.seek
         if hook is None:
             await super().perform_seek()
@@ -233,11 +193,23 @@ class ChunkConsumer(driver.Consumer):
 
     # -- inside
 
+    def _is_sought(self) -> bool:
+        """Whether this generation reads where it must.
+
+        A rebalance may come while `perform_seek` of the one before is at work; when that is done, Faust resumes the flow
+        (`Recovery._resume_streams`, tables/recovery.py), although the new generation has not been sought yet. Its records
+        would be those behind the committed offsets, handed to who has restored nothing.
+        """
+        return self._sought_generation == self.app.consumer_generation_id
+
     async def _fetch_once(self) -> None:
+        if not self._is_sought():
+            await asyncio.sleep(_UNSOUGHT_PAUSE_S)
+            return
         active = self._get_active_partitions() - self._full
         fetched = await self._thread.fetch({tp: self._share - self._backlog.get(tp, 0) for tp in active})
         # Records that arrive after the flow was stopped are read again: a seek comes before it is resumed.
-        if self.flow_active and not self.should_stop:
+        if self.flow_active and self._is_sought() and not self.should_stop:
             for tp, records in fetched.fresh(self._thread.epochs):
                 self._hand_over(TP(*tp), records)
         await asyncio.sleep(0)

@@ -9,8 +9,9 @@ from aiokafka import AIOKafkaProducer
 from faust import App
 
 from streams.apps import add_agent, make_app
+from streams.chunks import Chunk, SeekHook
 from streams.settings import Settings
-from streams.transport import Chunk, SeekHook, consumer_of
+from streams.transport import consumer_of
 from streams.worker import Roles
 
 

@@ -19,6 +19,7 @@ from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from schemas.control import RulesPublished
 from schemas.progress import Heartbeat
+from streams.chunks import Chunk
 from streams.cli import main
 from streams.doctor import examine
 from streams.ingest import ingest_of
@@ -29,7 +30,6 @@ from streams.sources_command import list_sources, reset
 from streams.topic_tail import heartbeats_in
 from streams.topics import admin_of
 from streams.transactions import Place, Row
-from streams.transport import Chunk
 from streams.worker import Roles, running_roles
 
 pytestmark = pytest.mark.kafka

@@ -10,9 +10,10 @@ from chunk_reader import Reader, send
 from detect_log import new_installation, until
 from faust.types import TP
 
+from streams.chunks import Chunk, from_the_beginning
 from streams.fetching import Fetched
 from streams.settings import Settings
-from streams.transport import Chunk, ChunkConsumer, consumer_of, from_the_beginning
+from streams.transport import ChunkConsumer, consumer_of
 
 pytestmark = pytest.mark.kafka
 
@@ -226,3 +227,27 @@ async def test_bare_records_are_the_same_records(settings: Settings, topic: str)
         (1, b"gone", None, []),
         (2, None, b"end", []),
     ]
+
+
+async def test_nothing_is_handed_over_before_this_generation_was_sought(settings: Settings, topic: str) -> None:
+    #  When a rebalance comes while Faust ends the one before, it resumes the flow: what lies behind the committed offsets
+    #  would come to who has restored nothing yet.
+    await send(settings, topic, ["a", "b"])
+    first = Reader(settings, topic)
+    async with first.running():
+        await until(lambda: first.values == ["a", "b"])
+    await send(settings, topic, ["c", "d"])
+    seen: list[list[str]] = []
+
+    async def slow(assigned: frozenset[TP]) -> Mapping[TP, int]:
+        reader.app.flow_control.resume()
+        consumer_of(reader.app).resume_flow()
+        await reader.app._fetcher.maybe_start()
+        await asyncio.sleep(0.5)
+        seen.append(list(reader.values))
+        return dict.fromkeys(assigned, 0)
+
+    reader = Reader(settings, topic, seek=slow)
+    async with reader.running():
+        await until(lambda: reader.values == ["a", "b", "c", "d"])
+    assert seen == [[]]

@@ -10,7 +10,7 @@ from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from streams.apps import add_agent
-from streams.transport import Chunk
+from streams.chunks import Chunk
 
 GENERATION = 3
 

@@ -3,9 +3,9 @@
 import pytest
 
 from schemas.progress import SourceEpoch
+from streams.chunks import Done
 from streams.source_gate import _start
 from streams.source_states import SourceStates
-from streams.transport import Done
 
 
 def states(*recorded: SourceEpoch) -> SourceStates:
