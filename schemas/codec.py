@@ -1,6 +1,6 @@
 """Bytes to structs and back, canonical: one codec for the log, the topics and the files of the command line."""
 
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 import orjson
@@ -14,10 +14,11 @@ from schemas.instants import parse_instant
 from schemas.progress import Arrivals, Heartbeat, SourceEpoch
 
 Record = AnyEvent | AnyControl
+_T = TypeVar("_T")
 
 _STRUCTS: Final = {str(struct.__struct_config__.tag): struct for union in (AnyEvent, AnyControl) for struct in get_args(union)}
 _record_decoder: Final = msgspec.json.Decoder(Record)
-_decision_decoder: Final = msgspec.json.Decoder(AnyDecision)
+_decision_decoder: Final["msgspec.json.Decoder[AnyDecision]"] = msgspec.json.Decoder(AnyDecision)
 _heartbeat_decoder: Final = msgspec.json.Decoder(Heartbeat)
 _arrivals_decoder: Final = msgspec.json.Decoder(Arrivals)
 _epoch_decoder: Final = msgspec.json.Decoder(SourceEpoch)
@@ -72,11 +73,7 @@ def decode_decision(value: bytes) -> AnyDecision:
     Raises:
         ContractError: not such a record.
     """
-    try:
-        decision: AnyDecision = _decision_decoder.decode(value)
-    except _FAULTS as error:
-        raise _explained(error, value) from None
-    return decision
+    return _decoded(_decision_decoder, value)
 
 
 def decode_heartbeat(value: bytes) -> Heartbeat:
@@ -85,11 +82,7 @@ def decode_heartbeat(value: bytes) -> Heartbeat:
     Raises:
         ContractError: not such a report.
     """
-    try:
-        heartbeat: Heartbeat = _heartbeat_decoder.decode(value)
-    except _FAULTS as error:
-        raise _explained(error, value) from None
-    return heartbeat
+    return _decoded(_heartbeat_decoder, value)
 
 
 def decode_arrivals(value: bytes) -> Arrivals:
@@ -98,11 +91,7 @@ def decode_arrivals(value: bytes) -> Arrivals:
     Raises:
         ContractError: it is something else.
     """
-    try:
-        arrivals: Arrivals = _arrivals_decoder.decode(value)
-    except _FAULTS as error:
-        raise _explained(error, value) from None
-    return arrivals
+    return _decoded(_arrivals_decoder, value)
 
 
 def decode_source_epoch(value: bytes) -> SourceEpoch:
@@ -111,11 +100,7 @@ def decode_source_epoch(value: bytes) -> SourceEpoch:
     Raises:
         ContractError: it is something else.
     """
-    try:
-        epoch: SourceEpoch = _epoch_decoder.decode(value)
-    except _FAULTS as error:
-        raise _explained(error, value) from None
-    return epoch
+    return _decoded(_epoch_decoder, value)
 
 
 def encode(value: Record | AnyDecision | msgspec.Struct) -> bytes:
@@ -130,6 +115,13 @@ def encode(value: Record | AnyDecision | msgspec.Struct) -> bytes:
         return _encoder.encode(value)
     except UnicodeEncodeError as error:
         raise ContractError("bad_utf8", f"the record cannot be written as UTF-8: {error}") from None
+
+
+def _decoded(decoder: "msgspec.json.Decoder[_T]", value: bytes) -> _T:
+    try:
+        return decoder.decode(value)
+    except _FAULTS as error:
+        raise _explained(error, value) from None
 
 
 def _explained(error: Exception, value: bytes) -> ContractError:
