@@ -197,7 +197,8 @@ class Ingest:
         terms, routed = replace(self._terms[chunk.tp.topic], epoch=self.gate.epoch(chunk.tp.topic).epoch), _Routed()
         self._terms[chunk.tp.topic] = terms
         again = terms.source.feed == REDRIVE_FEED
-        log_topic, dead_letters = self._settings.topic("events"), Place(self._settings.topic("deadletters"), 0)
+        dead_letters = Place(self._settings.topic("deadletters"), 0)
+        by_partition: list[list[Row]] = [[] for _ in range(terms.partitions)]
         for record in chunk.records:
             found = route_redriven(record, self._terms) if again else route(record, terms)
             if isinstance(found, DeadLetter):
@@ -205,11 +206,13 @@ class Ingest:
                 routed.reasons[found.reason] += 1
                 continue
             for written in found.records:
-                routed.add(Place(log_topic, written.partition), Row(written.key, written.value))
+                by_partition[written.partition].append(Row(written.key, written.value))
             routed.events += len(found.records)
             routed.clamped += found.clamped
             if found.max_event_ms is not None:
                 routed.max_event_ms = max(found.max_event_ms, routed.max_event_ms or 0)
+        log_topic = self._settings.topic("events")
+        routed.rows |= {Place(log_topic, number): rows for number, rows in enumerate(by_partition) if rows}
         return routed
 
     def _done(self, chunk: Chunk, routed: _Routed) -> None:
