@@ -469,7 +469,12 @@ def test_kafka_python_resumes_where_its_group_committed(bootstrap: str, unique: 
     seen: list[int] = []
     for wanted in (6, 10):
         consumer = KafkaConsumer(
-            topic, bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest", enable_auto_commit=False
+            topic,
+            bootstrap_servers=bootstrap,
+            group_id=group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            metadata_max_age_ms=500,  # a leader that has not heard of the topic assigns nothing until it looks again
         )
         while len(seen) < wanted:
             batches = consumer.poll(200, max_records=wanted - len(seen))
