@@ -12,7 +12,7 @@ from schemas.codec import convert_record, encode
 from schemas.events import AnyEvent, Verdict
 from schemas.instants import format_instant
 from streams.alert_lookup import in_topics
-from streams.log_writer import LogWriter
+from streams.log_writer import write_once
 from streams.settings import Settings
 from streams.topic_tail import last_ticks
 from streams.topics import partition_count
@@ -113,7 +113,8 @@ class Desk:
         topic = self._settings.topic("actions")
         if partition_count(self._settings, topic) is None:
             raise ActionRefused(f"the topic {topic} does not exist: `churnwatch topics` creates it")
-        asyncio.run(_write(self._settings, Place(topic, 0), Row(event.customer_id.encode(), encode(event))))
+        row = Row(event.customer_id.encode(), encode(event))
+        asyncio.run(write_once(self._settings, {Place(topic, 0): [row]}))
         return Sent(event, topic)
 
 
@@ -122,11 +123,3 @@ def time_of(settings: Settings) -> int:
     if settings.clock == "broker":
         return now_ms()
     return max((tick.at_ms for tick in asyncio.run(last_ticks(settings))), default=now_ms())
-
-
-async def _write(settings: Settings, place: Place, row: Row) -> None:
-    writer = LogWriter(settings)
-    try:
-        await writer.write({place: [row]})
-    finally:
-        await writer.close()

@@ -16,11 +16,11 @@ from schemas.control import FeedConfirmed, FeedGap, FeedSpan
 from schemas.decisions import AlertRecord
 from schemas.instants import DAY_MS, format_instant
 from streams.actions import time_of
-from streams.log_writer import LogWriter
-from streams.rules_trail import trail_in
+from streams.log_writer import write_once
+from streams.rules_command import RulesNotFound, show
 from streams.settings import Settings
 from streams.sources import load_sources, topics_by_feed
-from streams.topic_tail import read_through, read_to_end, reader
+from streams.topic_tail import read_through, reader
 from streams.topics import partition_count
 from streams.transactions import Place, Row
 
@@ -99,16 +99,17 @@ def _checked(settings: Settings, feed: str) -> int:
     """What time it is, if there is a feed of that name."""
     if partition_count(settings, settings.topic("control")) is None:
         raise FeedRefused(f"the topic {settings.topic('control')} does not exist: `churnwatch topics` creates it")
-    known = set(topics_by_feed(load_sources(settings))) | asyncio.run(_feeds_of_rules(settings))
+    known = set(topics_by_feed(load_sources(settings))) | _feeds_of_rules(settings)
     if feed not in known:
         raise FeedRefused(f"there is no feed {feed!r}: {', '.join(sorted(known))}")
     return time_of(settings)
 
 
-async def _feeds_of_rules(settings: Settings) -> set[str]:
-    async with reader(settings) as consumer:
-        trail = trail_in(await read_to_end(consumer, TopicPartition(settings.topic("control"), 0)))
-    return set() if trail.in_force is None else set(trail.in_force[1].feeds)
+def _feeds_of_rules(settings: Settings) -> set[str]:
+    try:
+        return set(show(settings).document.feeds)
+    except RulesNotFound:
+        return set()
 
 
 def silent_since(alert: AlertRecord | None, feed: str) -> int:
@@ -143,13 +144,5 @@ async def _open_alert(settings: Settings, feed: str) -> AlertRecord | None:
 def _send(settings: Settings, span: FeedSpan) -> SpanSent:
     topic = settings.topic("control")
     key = f"feed/{span.source}/{span.type.partition('.')[2]}/{span.from_ms}"
-
-    async def write() -> None:
-        writer = LogWriter(settings)
-        try:
-            await writer.write({Place(topic, 0): [Row(key.encode(), encode(span))]})
-        finally:
-            await writer.close()
-
-    asyncio.run(write())
+    asyncio.run(write_once(settings, {Place(topic, 0): [Row(key.encode(), encode(span))]}))
     return SpanSent(span, topic)

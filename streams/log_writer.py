@@ -88,6 +88,19 @@ class LogWriter:
         return latest_ms if latest_ms is not None and latest_ms >= 0 else None
 
 
+async def write_once(settings: Settings, rows_by_place: Mapping[Place, Sequence[Row]]) -> None:
+    """Write some rows and let go of the broker, as a command does.
+
+    Raises:
+        KafkaError: some rows are not in the log, or it is not known whether they are.
+    """
+    writer = LogWriter(settings)
+    try:
+        await writer.write(rows_by_place)
+    finally:
+        await writer.close()
+
+
 def _filled(batch: Any, rows: Sequence[Row], first: int) -> int:  # noqa: ANN401 - aiokafka has no types
     """Append rows from `first` on while there is room; how many."""
     for index in range(first, len(rows)):

@@ -10,7 +10,7 @@ from aiokafka.structs import TopicPartition
 
 from schemas.progress import Heartbeat, SourceEpoch
 from streams.columns import in_columns
-from streams.log_writer import LogWriter
+from streams.log_writer import write_once
 from streams.settings import Settings
 from streams.source_epochs import ProgressReader, epoch_row, epochs_in
 from streams.sources import Source, load_sources
@@ -117,7 +117,8 @@ def reset(settings: Settings, name: str, *, epoch: int | None, by: str) -> list[
     new = [one for one in decided if isinstance(one, SourceEpoch)]
     if not new:
         raise SourceRefused("; ".join(one for one in decided if isinstance(one, str)))
-    asyncio.run(_write(settings, new))
+    rows = [epoch_row(one) for one in new]
+    asyncio.run(write_once(settings, {Place(settings.topic("progress"), 0): rows}))
     return new
 
 
@@ -199,11 +200,3 @@ async def _spans(settings: Settings, found: Mapping[str, FoundTopic]) -> dict[To
     async with reader(settings) as consumer:
         begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
     return {tp: (begins[tp], ends[tp]) for tp in tps}
-
-
-async def _write(settings: Settings, new: Sequence[SourceEpoch]) -> None:
-    writer = LogWriter(settings)
-    try:
-        await writer.write({Place(settings.topic("progress"), 0): [epoch_row(one) for one in new]})
-    finally:
-        await writer.close()
