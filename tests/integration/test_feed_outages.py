@@ -1,24 +1,22 @@
 """Feeds that are cut off, come back with a backlog, or whose worker stalls: no customer is silent because of it."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import closing
+from pathlib import Path
 
 import msgspec
 import pytest
 from detect_log import Log, new_installation, until
 from engine_run import absence, complaint, order, rule_set
 from feed_run import alerts, learned, marks_ms, now_ms, put, put_orders, until_states
+from processes import worker
 
 from schemas.control import RulesPublished, Tick
 from schemas.events import OrderPlaced
 from schemas.instants import DAY_MS, HOUR_MS
 from schemas.rule_kinds import CountRule
-from streams.settings import Role, variable
+from streams.settings import Role
 from streams.worker import running_roles
 
 pytestmark = pytest.mark.kafka
@@ -27,9 +25,6 @@ Unique = Callable[[str], str]
 TWO_COMPLAINTS = CountRule(id="burst", version="1", of=["ticket.opened"], at_least=2, within="P5D")
 RULES = RulesPublished(at_ms=0, version="1", revision=0, document=rule_set(absence(2), TWO_COMPLAINTS))
 ROLES: tuple[Role, ...] = ("ingest", "clock", "detect")
-WORKER = (
-    "from streams.settings import load_settings; from streams.worker import run_worker; run_worker(load_settings(), ['ingest'])"
-)
 
 
 def bought(days_ago: float, customer: str) -> OrderPlaced:
@@ -98,12 +93,11 @@ async def test_a_feed_that_was_cut_off_for_three_days_is_one_alert_and_no_custom
     assert sorted(alert.customer_id or "" for alert in await alerts(log)) == ["bob", "cem"]
 
 
-async def test_a_source_whose_worker_is_stalled_holds_its_marks_is_dead_and_lives_again(bootstrap: str, unique: Unique) -> None:
+async def test_a_source_whose_worker_is_stalled_holds_its_marks_is_dead_and_lives_again(
+    bootstrap: str, unique: Unique, tmp_path: Path
+) -> None:
     log = await shop(bootstrap, unique("stalled"), stopped_days_ago=0, dead_after_ms=3_000)
-    chosen = log.settings.model_dump(exclude_defaults=True)
-    environment = {**os.environ, **{variable(name): str(value) for name, value in chosen.items()}}
-    process = await asyncio.to_thread(subprocess.Popen, [sys.executable, "-c", WORKER], env=environment)
-    with process, closing(_Killed(process)):
+    with worker(log.settings, tmp_path / "worker.log", "ingest") as stalled:
 
         async def reports() -> bool:
             return bool(await log.committed("progress", 0))
@@ -115,21 +109,11 @@ async def test_a_source_whose_worker_is_stalled_holds_its_marks_is_dead_and_live
                 return len(set(await marks_ms(log, "orders"))) > 3
 
             await until(moves)
-            process.send_signal(signal.SIGSTOP)
+            stalled.process.send_signal(signal.SIGSTOP)
             await until_states(log, "opened", feed="orders")
             held_ms = (await marks_ms(log, "orders"))[-1]
             await asyncio.sleep(0.5)
             assert (await marks_ms(log, "orders"))[-1] == held_ms
-            process.send_signal(signal.SIGCONT)
+            stalled.process.send_signal(signal.SIGCONT)
             await until_states(log, "opened", "resolved", feed="orders")
             assert (await alerts(log, feed="orders"))[0].because[0].value == "dead"
-
-
-class _Killed:
-    """Ends a process, also one that is stopped."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
-
-    def close(self) -> None:
-        self._process.kill()
