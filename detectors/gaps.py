@@ -5,12 +5,16 @@ half-open, `(from_ms, until_ms)`, ascending and apart.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from detectors.calendars import Calendar
 from schemas.decisions import Because
 from schemas.instants import DAY_MS
 
 Spans = tuple[tuple[int, int], ...]
+Gaps = Mapping[str, Iterable[tuple[int, int]]]
+"""Of each feed that has some."""
+NO_GAPS: Final[Gaps] = {}
 
 
 def with_span(spans: Spans, from_ms: int, until_ms: int) -> Spans:
@@ -35,7 +39,7 @@ def without_span(spans: Spans, from_ms: int, until_ms: int) -> Spans:
     return tuple(sorted({(first, end) for piece in pieces for first, end in piece if first < end}))
 
 
-def of_feeds(gaps: Mapping[str, Iterable[tuple[int, int]]], feeds: Iterable[str]) -> Spans:
+def of_feeds(gaps: Gaps, feeds: Iterable[str]) -> Spans:
     """In which at least one of these feeds has a gap."""
     found: Spans = ()
     for feed in feeds:
@@ -68,14 +72,14 @@ def extended(due_of: Callable[[int], int], spans: Spans) -> Callable[[int], int]
     """
     if not spans:
         return due_of
+    return lambda start_ms: put_off(due_of(start_ms), start_ms, spans)
 
-    def due_ms(start_ms: int) -> int:
-        found_ms = due_of(start_ms)
-        for from_ms, until_ms in spans:
-            if until_ms > start_ms and from_ms < found_ms:
-                found_ms += until_ms - max(from_ms, start_ms)
-        return found_ms
 
+def put_off(due_ms: int, start_ms: int, spans: Spans) -> int:
+    """The same for one silence."""
+    for from_ms, until_ms in spans:
+        if until_ms > start_ms and from_ms < due_ms:
+            due_ms += until_ms - max(from_ms, start_ms)
     return due_ms
 
 

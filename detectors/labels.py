@@ -6,13 +6,12 @@ customers who come back soon, long before it hears of those who do not.
 
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
 from typing import Final, Protocol, Self
 
 import msgspec
 
 from detectors.features import NAMES, features_at
-from detectors.gaps import Spans, of_feeds, overlapping
+from detectors.gaps import NO_GAPS, Gaps, Spans, of_feeds, overlapping
 from detectors.packed_features import pack_features, unpack_features
 from detectors.predicates import event_types
 from detectors.risk_state import LabelState, Pending, Span
@@ -93,7 +92,7 @@ class Reviews:
         rule_set: RuleSet,
         *,
         max_pending: int = MAX_PENDING,
-        gaps: Mapping[str, Iterable[tuple[int, int]]] | None = None,
+        gaps: Gaps = NO_GAPS,
     ) -> Self | None:
         """The reviews that a rule set asks for; None without a `churn` section.
 
@@ -108,7 +107,7 @@ class Reviews:
             horizon_ms=exact_ms(churn.horizon),
             stays=stays,
             leaves=leaves,
-            gaps=of_feeds(gaps or {}, telling),
+            gaps=of_feeds(gaps, telling),
             feeds=tuple(sorted(rule_set.feeds)),
             max_pending=max_pending,
         )

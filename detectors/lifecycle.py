@@ -6,10 +6,10 @@ back whoever was silent or churned; it is no answer to a high risk, which the ne
 """
 
 from bisect import insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Self
 
-from detectors.gaps import Spans, extended, of_feeds
+from detectors.gaps import NO_GAPS, Gaps, Spans, extended, of_feeds
 from detectors.predicates import event_types
 from detectors.risk_state import LifecycleState, Turn
 from detectors.state import Customer
@@ -50,7 +50,7 @@ class LifecyclePolicy:
         self._churned_ms = extended(lambda from_ms: from_ms + self._churned_after_ms, gaps)
 
     @classmethod
-    def of(cls, rule_set: RuleSet, gaps: Mapping[str, Iterable[tuple[int, int]]] | None = None) -> Self:
+    def of(cls, rule_set: RuleSet, gaps: Gaps = NO_GAPS) -> Self:
         """The stages of a rule set; what counts as activity stands in its `churn` section, else it is an order.
 
         Args:
@@ -61,7 +61,7 @@ class LifecyclePolicy:
         stays, leaves = event_types(churn.of), event_types(churn.or_)
         delivering = {rule_set.feed_of(name) for name in sorted(stays | leaves)}
         feeds = tuple(sorted(feed for feed in delivering if feed is not None))
-        return cls(rule_set.lifecycle, stays, leaves, feeds, of_feeds(gaps or {}, feeds))
+        return cls(rule_set.lifecycle, stays, leaves, feeds, of_feeds(gaps, feeds))
 
     def begin(self, customer: Customer, at_ms: int) -> list[LifecycleRecord]:
         """The customer is seen for the first time; nothing if that was told before."""

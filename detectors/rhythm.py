@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Final, Literal
 
 from detectors.features import seen_at
-from detectors.gaps import Spans, extended, unseen
+from detectors.gaps import Spans, put_off, unseen
 from detectors.kinds import Transition, state_key
 from detectors.occurrence import Occurrence
 from detectors.predicates import Predicate, event_types
@@ -117,7 +117,7 @@ class RhythmKind:
         if start is None or pace.gaps < 1 or pace.count < self.rule.min_count:
             return None
         own_ms = -(-self._times * pace.span_ms // (self._times_over * pace.gaps))  # rounded up
-        due_ms = extended(lambda start_ms: start_ms + max(own_ms, self._min_gap_ms), self._gaps)(start.at_ms)
+        due_ms = put_off(start.at_ms + max(own_ms, self._min_gap_ms), start.at_ms, self._gaps)
         return due_ms if due_ms <= MAX_INSTANT_MS else None
 
     def _arrived(self, rhythm: Rhythm, beat: Beat, now_ms: int | None) -> list[Transition]:

@@ -1,6 +1,6 @@
 """A rule set made ready: every rule with its predicates, durations and calendars built once."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -11,7 +11,7 @@ from detectors.count import CountKind
 from detectors.decline import DeclineKind
 from detectors.expression_tokens import members_of, tokens_of
 from detectors.features import types_behind
-from detectors.gaps import Spans, of_feeds, with_gaps
+from detectors.gaps import NO_GAPS, Gaps, Spans, of_feeds, with_gaps
 from detectors.kinds import Kind
 from detectors.level import LevelKind
 from detectors.predicates import event_types
@@ -68,10 +68,10 @@ class CompiledRules:
         self,
         rule_set: RuleSet,
         published: Mapping[str, tuple[str, CalendarDocument]] | None = None,
-        gaps: Mapping[str, Iterable[tuple[int, int]]] | None = None,
+        gaps: Gaps = NO_GAPS,
     ) -> None:
         self.rule_set = rule_set
-        self.gaps = gaps or {}
+        self.gaps = gaps
         documents = {name: (rule_set.version, document) for name, document in rule_set.calendars.items()}
         documents |= published or {}
         self.calendars = {

@@ -19,8 +19,8 @@ class Obstacle:
 
     role: Role
     code: str
-    """Stable: `not_joined`; of ingest `source_poison`, `source_recreated`, `source_missing`; of detect `taking_over`,
-    `restoring`, `transactions_failing`, `refused`; of the door `not_listening`, `not_written`."""
+    """Stable: `not_joined`; of ingest `source_poison`, `source_recreated`, `source_missing`, `source_registry`; of detect
+    `taking_over`, `restoring`, `transactions_failing`, `refused`; of the door `not_listening`, `not_written`."""
     says: str
     """For people."""
     for_s: float | None = None
