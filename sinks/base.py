@@ -1,6 +1,6 @@
 """What a sink is: a place that decisions are told to, as often as the log repeats itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -20,7 +20,57 @@ class Forgotten:
     """Of the alert, if it is one."""
 
 
-Delivery = AlertRecord | RiskRecord | LifecycleRecord | Forgotten
+Action = Literal["show", "ack", "snooze_1d", "snooze_7d", "false_alarm", "saved"]
+"""What a link in a message offers."""
+Language = Literal["en", "zh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An alert as people are told of it."""
+
+    alert: AlertRecord
+    said: str
+    """One line on what happened and why, in the language of the notice."""
+    because: tuple[str, ...]
+    """The clauses that held, in words."""
+    clears_if: str
+    """What would close it, in words; empty if nothing would."""
+    links: Mapping[Action, str]
+    """Signed addresses that expire; empty where no links are served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """So many openings of a rule that one message stands for them all."""
+
+    rule: str
+    customers: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a person or a room is told at once: a transition of an alert, a digest, or a storm."""
+
+    key: str
+    """The same notice has the same key, however often it is made: `<alert_id>/<sequence>`, `digest/<recipient>/<day>`,
+    `storm/<recipient>/<rule>/<began_ms>`."""
+    kind: Literal["alert", "digest", "storm"]
+    recipient: str
+    """Its name in the file of routes."""
+    address: str
+    """Where the sink sends it, e.g. an e-mail address; empty: where the sink always sends."""
+    language: Language
+    time_zone: str
+    """IANA name, for times in words."""
+    items: tuple[Item, ...] = ()
+    """The alert; of a digest all of them, the most urgent first."""
+    storm: Storm | None = None
+
+
+Delivery = AlertRecord | RiskRecord | LifecycleRecord | Forgotten | Notice
+"""Machines are told records, people notices; a sink lets pass what is not for its kind of recipient."""
 
 
 class SinkError(Exception):

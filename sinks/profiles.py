@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from schemas.decisions import CLOSED_STATES, AlertRecord, LifecycleRecord, RiskRecord
-from sinks.base import Delivery, Forgotten
+from sinks.base import Delivery, Forgotten, Notice
 
 OPEN_ALERTS: Final = "open_alerts"
 """The field that counts the fields `alert:<alert_id>`."""
@@ -53,6 +53,8 @@ def change_of(record: Delivery) -> Change | Removal | None:
             return _lifecycle(record)
         case Forgotten():
             return _removal(record)
+        case Notice():
+            return None
 
 
 def _removal(forgotten: Forgotten) -> Removal:

@@ -12,7 +12,7 @@ from valkey_server import running_valkey
 
 from schemas.codec import decode_decision
 from schemas.decisions import AlertRecord, AlertState, LifecycleRecord, RiskReason, RiskRecord, Versions
-from sinks.base import Delivery, Forgotten, Sink, SinkError
+from sinks.base import Delivery, Forgotten, Notice, Sink, SinkError
 from sinks.memory import MemorySink
 from sinks.redis_profiles import RedisProfiles
 
@@ -348,7 +348,7 @@ def interleaved(topics: Sequence[Sequence[Delivery]], shuffler: random.Random) -
 
 
 def as_customer(record: Delivery, customer: str) -> Delivery:
-    assert not isinstance(record, Forgotten)
+    assert not isinstance(record, Forgotten | Notice)
     return msgspec.structs.replace(record, customer_id=customer)
 
 

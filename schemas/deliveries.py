@@ -1,0 +1,92 @@
+"""Records of `churn.deliveries`: what each recipient was told of each alert, what waits, and up to where it was read."""
+
+from typing import Literal
+
+import msgspec
+
+from schemas.decisions import AlertRecord, Sequence
+from schemas.events import Count, EpochMs, Id
+
+Told = Literal["sent", "waits", "dropped", "refused"]
+"""`sent`: the recipient has it; `waits`: until `due_ms`, or until a storm is released; `dropped`: will never be told;
+`refused`: the sink will never take it, and it is a dead letter."""
+Wait = Literal["quiet", "budget", "digest", "storm"]
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """What all records of the topic have in common; the key is made by the class's own `key`."""
+
+    recipient: Id
+    """Name of a destination or of a person in the file of routes."""
+
+
+class ToldRecord(Ledger, frozen=True, kw_only=True, tag="told"):
+    """How far a recipient was told of an alert; a tombstone once the alert is closed and nothing waits."""
+
+    alert_id: Id
+    sequence: Sequence
+    """Of the latest transition that was decided about."""
+    told: Told
+    at_ms: EpochMs
+    opened: bool = False
+    """Whether the recipient knows the alert as open: then it must hear of its end."""
+    wait: Wait | None = None
+    due_ms: EpochMs | None = None
+    """When what waits is looked at again; None: when its storm is released."""
+    alert: AlertRecord | None = None
+    """While it waits: what will be told."""
+
+    def key(self) -> bytes:
+        """Of the record in the topic."""
+        return f"{self.recipient}/alert/{self.alert_id}".encode()
+
+
+class PositionRecord(Ledger, frozen=True, kw_only=True, tag="position"):
+    """Next offset of `churn.alerts` for each partition: all before it was decided about, and so stands in the topic."""
+
+    offsets: dict[int, Count]
+
+    def key(self) -> bytes:
+        """Of the record in the topic."""
+        return f"{self.recipient}/position".encode()
+
+
+class BudgetRecord(Ledger, frozen=True, kw_only=True, tag="budget"):
+    """How many alerts a recipient got at once on a day of its own time zone."""
+
+    day: str
+    """`YYYY-MM-DD`."""
+    used: Count
+
+    def key(self) -> bytes:
+        """Of the record in the topic: the latest day is kept."""
+        return f"{self.recipient}/budget".encode()
+
+
+class StormRecord(Ledger, frozen=True, kw_only=True, tag="storm"):
+    """A rule opened for so many customers that its alerts are held; a tombstone once it is over."""
+
+    rule: Id
+    began_ms: EpochMs
+    customers: Count
+    """That it had opened for within the window when it was told."""
+
+    def key(self) -> bytes:
+        """Of the record in the topic."""
+        return f"{self.recipient}/storm/{self.rule}".encode()
+
+
+class StormOrder(Ledger, frozen=True, kw_only=True, tag="storm_order"):
+    """What people decided about the held alerts of a rule, for every recipient (`*`); of two the later `at_ms` holds."""
+
+    rule: Id
+    order: Literal["release", "drop"]
+    at_ms: EpochMs
+    by: Id
+
+    def key(self) -> bytes:
+        """Of the record in the topic."""
+        return f"*/order/{self.rule}".encode()
+
+
+AnyLedger = ToldRecord | PositionRecord | BudgetRecord | StormRecord | StormOrder
