@@ -131,6 +131,8 @@ $(PEERS_STAMP): tests/benchmarks/peers/requirements.txt | $(STAMP)
 requirements: $(STAMP) ## pin anew what pyproject.toml asks for
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --extra parquet --extra registry --extra tracing --constraint requirements.txt --output-file deploy/requirements.txt
+	$(COMPILE) --group pyproject.toml:build --constraint requirements-dev.txt --output-file deploy/requirements-build.txt
 	$(COMPILE) tests/benchmarks/peers/requirements.in --output-file tests/benchmarks/peers/requirements.txt
 
 clean: ## remove what was made here
