@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NamedTuple
 
@@ -40,14 +41,16 @@ async def send_steadily(settings: Settings, per_s: float, seconds: float, record
     producer: Any = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, enable_idempotence=True)
     async with producer:
         began_s, sent = time.monotonic(), 0
-        acknowledged: list[Any] = []
+        under_way: deque[Any] = deque()
         while (passed_s := time.monotonic() - began_s) < seconds:
             for number in range(sent, int(passed_s * per_s)):
                 topic, key, value, partition = record(number)
-                acknowledged.append(await producer.send(topic, value, key=key, partition=partition))
+                under_way.append(await producer.send(topic, value, key=key, partition=partition))
             sent = max(sent, int(passed_s * per_s))
+            while under_way and under_way[0].done():
+                under_way.popleft().result()
             await asyncio.sleep(_SEND_EVERY_S)
-        await asyncio.gather(*acknowledged)
+        await asyncio.gather(*under_way)
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,147 @@
+"""Whether memory grows: twenty minutes of a steady load on one worker with all roles, and the slope of its memory.
+
+`make bench-soak`. 2,000 events a second of the same 20,000 customers, real time, four partitions, a Valkey for the
+profiles. A fortieth of the events are tickets, each answered a minute later, so alerts open and close all the time.
+The resident memory is looked at every second. The slope is that of a least-squares line through what lies behind the
+warm-up, in which every customer and every kind of event has been seen; the drift is the median of the last tenth less
+that of the first tenth behind the warm-up. At the end nothing may be left unread.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from statistics import fmean, median
+from typing import Final
+
+from benchmarks.figures import parser, report, say
+from benchmarks.load import Outgoing, publish, send_steadily
+from benchmarks.machine import cpu_s, resident_bytes
+from benchmarks.topics_filled import broker, installation
+from benchmarks.workers import DETECTED, Worker, until, worker
+from valkey_server import running_valkey
+
+from schemas.codec import encode
+from schemas.events import AnyEvent, LoginSucceeded, OrderPlaced, TicketOpened, TicketReplied, TicketResolved
+from schemas.rule_kinds import AbsenceRule, CountRule
+from schemas.rules import DEFAULT_FEEDS, Churn, RuleSet
+from streams.settings import Settings, load_settings
+from streams.wallclock import now_ms
+
+PARTITIONS: Final = 4
+CUSTOMERS: Final = 20_000
+TICKET_EVERY: Final = 40
+ANSWERED_AFTER: Final = 120_000
+"""Events until a ticket has its answer and its end: a minute of the usual load."""
+LOOK_EVERY_S: Final = 1.0
+READ_WITHIN_S: Final = 60.0
+LAG: Final = "churn_lag_records"
+RULES: Final = RuleSet(
+    version="1",
+    tenant="shop",
+    feeds=DEFAULT_FEEDS,
+    churn=Churn(horizon="P30D"),
+    rules=[
+        CountRule(id="tickets", version="1", of=["ticket.opened"], at_least=1, within="PT1M"),
+        AbsenceRule(id="unanswered", version="1", of=["ticket.replied"], after=["ticket.opened"], for_="PT30S"),
+    ],
+)
+
+
+class Load:
+    """The event of each number; a ticket's answer and end come a fixed number of events after it."""
+
+    def __init__(self, source_prefix: str) -> None:
+        self._source_prefix = source_prefix
+
+    def record(self, number: int) -> Outgoing:
+        """As it is sent."""
+        event = _event(number)
+        topic = {"ticket": "tickets", "order": "orders"}.get(event.type.partition(".")[0], "logins")
+        return Outgoing(self._source_prefix + topic, event.customer_id.encode(), encode(event))
+
+
+def _event(number: int) -> AnyEvent:
+    name, at_ms = f"e{number:09}", now_ms()
+    opened, place = number - ANSWERED_AFTER, number % TICKET_EVERY
+    if place == 0:
+        return TicketOpened(id=name, customer_id=_who(number), at_ms=at_ms, ticket_id=name, category="question")
+    if place in {1, 2} and opened >= place:
+        ticket, customer_id = f"e{opened - place:09}", _who(opened - place)
+        if place == 1:
+            return TicketReplied(id=name, customer_id=customer_id, at_ms=at_ms, ticket_id=ticket, by="agent")
+        return TicketResolved(id=name, customer_id=customer_id, at_ms=at_ms, ticket_id=ticket)
+    if place < TICKET_EVERY // 4:
+        return OrderPlaced(id=name, customer_id=_who(number), at_ms=at_ms, order_id=name, amount=20.0)
+    return LoginSucceeded(id=name, customer_id=_who(number), at_ms=at_ms)
+
+
+def _who(number: int) -> str:
+    return f"customer-{number * 7919 % CUSTOMERS:06}"  # a prime, so that they all have their turn
+
+
+def slope_per_h(seconds: Sequence[float], values: Sequence[float]) -> float:
+    """Of the least-squares line, per hour.
+
+    >>> round(slope_per_h([0, 1800, 3600], [10, 12, 14]), 6)
+    4.0
+    """
+    mean_s, mean = fmean(seconds), fmean(values)
+    over = sum((at_s - mean_s) * (value - mean) for at_s, value in zip(seconds, values, strict=True))
+    return over / sum((at_s - mean_s) ** 2 for at_s in seconds) * 3_600
+
+
+def main() -> None:
+    """Measure, tell, keep."""
+    made = parser(__doc__, runs=1)
+    made.add_argument("--rate", type=int, default=2_000, help="events a second (2,000)")
+    made.add_argument("--minutes", type=float, default=20.0, help="of load, the warm-up with it (20)")
+    made.add_argument("--warm-up", type=float, default=5.0, help="minutes of it that do not count (5)")
+    options = made.parse_args()
+    runs: dict[str, list[float]] = {}
+    with broker() as bootstrap, running_valkey() as redis_url:
+        for _ in range(options.runs):
+            with installation(bootstrap, partitions=PARTITIONS, redis_url=redis_url) as settings:
+                for name, value in measure(settings, options).items():
+                    runs.setdefault(name, []).append(value)
+    report("soak", options, runs)
+
+
+def measure(settings: Settings, options: argparse.Namespace) -> dict[str, float]:
+    """One run."""
+    asyncio.run(publish(settings, RULES))
+    with worker(settings, *load_settings().usual_roles()) as one:
+        until(lambda: one.total(DETECTED) >= PARTITIONS, 60, one)  # the rules are in the log
+        began_s, used_s = time.monotonic(), cpu_s(one.pid)
+        looks = asyncio.run(_load(settings, options, one))
+        cores = (cpu_s(one.pid) - used_s) / (time.monotonic() - began_s)
+        until(lambda: one.total(LAG) <= PARTITIONS, READ_WITHIN_S, one)
+        alerts = one.total("churn_alerts_total")
+    counted = [look for look in looks if look[0] >= options.warm_up * 60]
+    megabytes = [resident / 1e6 for _, resident in counted]
+    tenth = max(1, len(megabytes) // 10)
+    say(f"{len(counted)} looks, from {min(megabytes):.0f} to {max(megabytes):.0f} MB; {alerts:.0f} transitions of alerts")
+    return {
+        "soak_slope_mb_per_h": slope_per_h([at_s for at_s, _ in counted], megabytes),
+        "soak_drift_mb": median(megabytes[-tenth:]) - median(megabytes[:tenth]),
+        "soak_memory_mb": median(megabytes),
+        "soak_cores": cores,
+    }
+
+
+async def _load(settings: Settings, options: argparse.Namespace, one: Worker) -> list[tuple[float, int]]:
+    """Seconds since the beginning, and the memory that was held then."""
+    load = Load(settings.source_prefix)
+    began_s = time.monotonic()
+    sending = asyncio.create_task(send_steadily(settings, options.rate, options.minutes * 60, load.record))
+    looks = []
+    while not sending.done():
+        looks.append((time.monotonic() - began_s, resident_bytes(one.pid)))
+        one.check()
+        await asyncio.sleep(LOOK_EVERY_S)
+    await sending
+    return looks
+
+
+if __name__ == "__main__":
+    main()
