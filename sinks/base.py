@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from schemas.decisions import AlertRecord, LifecycleRecord, RiskRecord
 
@@ -80,12 +80,16 @@ class SinkError(Exception):
         message: one sentence for the operator.
         retryable: the same records may be taken later: the sink is down, full, or starting.
         refused: if not, the indices of those that never will be; all others were taken.
+        retry_after_s: how long the other side asks us to wait; None: it does not say.
     """
 
-    def __init__(self, message: str, *, retryable: bool, refused: Sequence[int] = ()) -> None:
+    def __init__(
+        self, message: str, *, retryable: bool, refused: Sequence[int] = (), retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.refused = tuple(refused)
+        self.retry_after_s = retry_after_s
 
 
 class Sink(Protocol):
@@ -108,3 +112,27 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class StandingSink(Sink, Protocol):
+    """A sink whose other side forgets an alert that is not told again: it keeps what is open, and is asked to repeat it.
+
+    It has no clock and no task of its own. Who delivers to it calls `repeat` every `repeat_every_s`, also while nothing
+    new comes, and treats its failures as those of `deliver`.
+    """
+
+    repeat_every_s: float
+
+    async def resume(self, alerts: Sequence[AlertRecord]) -> None:
+        """After a start, before anything else: the last record of each alert that the other side was told as open.
+
+        Nothing is sent; the next `repeat` tells them.
+        """
+
+    async def repeat(self) -> None:
+        """Tell again all that is open.
+
+        Raises:
+            SinkError: it was not taken; nothing is forgotten, and the next `repeat` tells it.
+        """
