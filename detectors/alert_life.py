@@ -13,7 +13,6 @@ import msgspec
 
 from detectors.alert_state import AlertSlot
 from detectors.alert_terms import Terms, fits_from_ms
-from detectors.calendar_time import load_zone, midnight_ms
 from detectors.identity import slot_key
 from detectors.kinds import Kind
 from detectors.past_alerts import PastAlerts
@@ -25,6 +24,7 @@ from schemas.errors import ContractError
 from schemas.events import AlertAcked, AlertAssigned, AlertEvent, AlertJudged, AlertNoted, AlertSnoozed
 from schemas.rule_kinds import Rule
 from schemas.rules import RuleSet
+from schemas.zones import load_zone, midnight_ms
 
 
 class AlertLife:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Final
 
-from detectors.calendar_time import load_zone
 from schemas.calendars import CalendarDocument
 from schemas.errors import ContractError
+from schemas.zones import load_zone
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

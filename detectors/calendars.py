@@ -14,10 +14,11 @@ from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from detectors.calendar_check import WEEKDAYS, Minutes, check_calendar, read_intervals
-from detectors.calendar_time import as_zone, from_wall_clock, load_zone
+from detectors.calendar_time import as_zone
 from schemas.calendars import CalendarDocument
 from schemas.errors import ContractError
 from schemas.instants import format_instant, from_epoch_ms
+from schemas.zones import from_wall_clock, load_zone
 
 __all__ = ["AlwaysOpen", "BusinessCalendar", "Calendar", "check_calendar"]
 

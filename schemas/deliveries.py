@@ -29,12 +29,18 @@ class ToldRecord(Ledger, frozen=True, kw_only=True, tag="told"):
     told: Told
     at_ms: EpochMs
     opened: bool = False
-    """Whether the recipient knows the alert as open: then it must hear of its end."""
+    """Whether the recipient knows the alert as not over: then it must hear of its end."""
     wait: Wait | None = None
+    """Why it waits, or waited before it was sent: its end goes the same way."""
     due_ms: EpochMs | None = None
     """When what waits is looked at again; None: when its storm is released."""
     alert: AlertRecord | None = None
     """While it waits: what will be told."""
+    counted_ms: EpochMs | None = None
+    """When it was counted as an opening of its rule, as long as that may still make a storm; with the next two."""
+    rule: Id | None = None
+    """Without its version."""
+    customer_id: Id | None = None
 
     def key(self) -> bytes:
         """Of the record in the topic."""
@@ -69,7 +75,9 @@ class StormRecord(Ledger, frozen=True, kw_only=True, tag="storm"):
     rule: Id
     began_ms: EpochMs
     customers: Count
-    """That it had opened for within the window when it was told."""
+    """That it had opened for within the window when it began."""
+    due_ms: EpochMs | None = None
+    """When it will be told of, after quiet hours; None: it was."""
 
     def key(self) -> bytes:
         """Of the record in the topic."""

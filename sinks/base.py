@@ -54,8 +54,8 @@ class Notice:
     """What a person or a room is told at once: a transition of an alert, a digest, or a storm."""
 
     key: str
-    """The same notice has the same key, however often it is made: `<alert_id>/<sequence>`, `digest/<recipient>/<day>`,
-    `storm/<recipient>/<rule>/<began_ms>`."""
+    """The same notice has the same key, however often it is made: `<alert_id>/<sequence>`, `digest/<recipient>/<due_ms>`,
+    `storm/<recipient>/<rule>/<began_ms>`, `release/<recipient>/<rule>/<at_ms of the order>`."""
     kind: Literal["alert", "digest", "storm"]
     recipient: str
     """Its name in the file of routes."""
@@ -65,7 +65,7 @@ class Notice:
     time_zone: str
     """IANA name, for times in words."""
     items: tuple[Item, ...] = ()
-    """The alert; of a digest all of them, the most urgent first."""
+    """The alert; of a digest all of them, the most urgent first, and those that are over last."""
     storm: Storm | None = None
 
 

@@ -20,7 +20,8 @@ class Step:
     remember: tuple[AnyLedger, ...] = ()
     """Written to `churn.deliveries` once it was told."""
     forget: tuple[bytes, ...] = ()
-    """Keys of `churn.deliveries` that are over: tombstones, written once the position is behind the record."""
+    """Keys of `churn.deliveries` that are over: tombstones, written once the position is behind the record. A later step
+    that remembers such a key takes it back."""
 
 
 class Plan(Protocol):
@@ -33,11 +34,17 @@ class Plan(Protocol):
     def restore(self, rows: Sequence[AnyLedger]) -> None:
         """What `churn.deliveries` has of this recipient, in any order, before anything is taken."""
 
-    def take(self, alert: AlertRecord, now_ms: int) -> list[Step]:
-        """A transition of an alert; one whose sequence was already decided about leads to nothing."""
+    def take(self, alerts: Sequence[AlertRecord], now_ms: int) -> list[Step]:
+        """A batch of transitions as they stand in the topic; one whose sequence was already decided about leads to nothing.
+
+        All at once, since people are not told of an alert that is over by the end of the batch.
+        """
 
     def forgotten(self, alert_id: str) -> list[Step]:
-        """The alert was taken out of the topic: its customer was erased, or it is long over. Nothing more is told of it."""
+        """The alert was taken out of the topic: its customer was erased, or it is long over. Nothing more is told of it.
+
+        Called in the order of the topic.
+        """
 
     def order(self, order: StormOrder, now_ms: int) -> list[Step]:
         """People decided about a storm; an order not above the latest of its rule leads to nothing."""

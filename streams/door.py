@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -21,6 +19,7 @@ from streams.door_requests import UNKNOWN, Entrance, Refusal, accepted, take
 from streams.door_signatures import Verifier, scheme_of
 from streams.door_terms import DoorTerms
 from streams.readiness import Obstacle
+from streams.secret_values import SecretName, read_secrets
 from streams.settings import Settings, SettingsError, variable
 from streams.sources import Source, SourcesError, load_sources
 
@@ -175,7 +174,7 @@ def _entrances(settings: Settings, sources: Sequence[Source]) -> dict[str, Entra
             continue
         try:
             found[source.topic] = _entrance(settings, source.topic, source.door)
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             faults.append(f"the door of {source.topic}: {error}")
     if not found and not faults:
         faults.append(f"no source has a door: give one a section `door` in the file that {variable('sources')} names")
@@ -190,28 +189,23 @@ def _entrance(settings: Settings, topic: str, terms: DoorTerms) -> Entrance:
     scheme = scheme_of(terms)
     return Entrance(
         terms=terms,
-        verifier=Verifier(terms, read_secrets(terms)),
+        verifier=Verifier(terms, secrets_of(terms)),
         kept=tuple(name.lower() for name in (*(scheme.goes_along if scheme else ()), *terms.headers)),
         bucket=TokenBucket(terms.rate_per_s, time.monotonic()),
         lane=Lane(settings, topic),
     )
 
 
-def read_secrets(terms: DoorTerms) -> list[str]:
+def secrets_of(terms: DoorTerms) -> list[str]:
     """The secrets of a source, one a line; none if it wants no signature.
 
     Raises:
-        ValueError: there are none.
-        OSError: their file cannot be read.
+        SecretError: there are none, or their file cannot be read.
     """
     if terms.signature == "none":
         return []
-    where = f"the file {terms.secret_file}" if terms.secret_file else f"the variable {terms.secret_env}"
-    text = Path(terms.secret_file).read_text("utf-8") if terms.secret_file else os.environ.get(terms.secret_env, "")
-    secrets = [line.strip() for line in text.splitlines() if line.strip()]
-    if not secrets:
-        raise ValueError(f"{where} has no secret: one a line is wanted")
-    return secrets
+    stands_in = SecretName("file", str(terms.secret_file)) if terms.secret_file else SecretName("env", terms.secret_env)
+    return [secret.reveal() for secret in read_secrets(stands_in)]
 
 
 def _logger() -> logging.Logger:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from detectors.calendar_time import load_zone
 from schemas.control import FeedChanged, FeedConfirmed, FeedStatus, Tick
 from schemas.instants import MINUTE_MS, exact_ms
 from schemas.progress import Arrivals, Heartbeat
 from schemas.rules import RuleSet
+from schemas.zones import load_zone
 from streams.arrivals import FeedArrivals
 
 Mode = Literal["broker", "event"]

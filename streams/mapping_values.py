@@ -11,9 +11,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, Literal, Protocol
 
-from detectors.calendar_time import load_zone
 from schemas.errors import ContractError
 from schemas.instants import DAY_MS, parse_instant, to_epoch_ms
+from schemas.zones import load_zone
 from streams.mapping_paths import Get, Row, getter, is_column
 
 Value = Callable[[Row, Row, str], Any]

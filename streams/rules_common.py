@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, get_args
 
-from detectors.calendar_time import from_wall_clock, load_zone
 from detectors.predicates import event_types
 from schemas.events import EVENT_TYPES
 from schemas.instants import parse_instant
 from schemas.rule_kinds import Mode, Severity, Stage
 from schemas.rules import Feed
+from schemas.zones import from_wall_clock, load_zone
 from streams.rules_values import Field, exact_duration, list_of, meant, name, new_rule_id, one_of, text
 from streams.yaml_nodes import Entries, Node, Place, Reader, Refused
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from detectors.calendar_time import load_zone
 from schemas.errors import ContractError
 from schemas.instants import DAY_MS, Duration, Exact, Months, parse_duration
 from schemas.instants import exact_ms as parse_exact_ms
+from schemas.zones import load_zone
 from streams.yaml_nodes import Entries, Items, Node, Place, Reader, Refused, Scalar, shown
 
 _NAME: Final = re.compile(r"[^\s@/,]{1,100}")

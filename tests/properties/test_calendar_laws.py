@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from detectors.calendar_time import load_zone
 from detectors.calendars import BusinessCalendar, check_calendar
 from schemas.calendars import CalendarDocument
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, to_epoch_ms
+from schemas.zones import load_zone
 
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CHANGES = {

@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from detectors.calendar_time import add_duration, add_months, from_wall_clock, load_zone
+from detectors.calendar_time import add_duration, add_months
 from schemas.errors import ContractError
 from schemas.instants import DAY_MS, Exact, Months, format_instant, from_epoch_ms, parse_instant
+from schemas.zones import from_wall_clock, load_zone
 
 BERLIN = load_zone("Europe/Berlin")
 

@@ -4,11 +4,11 @@ from datetime import datetime
 
 import pytest
 
-from detectors.calendar_time import load_zone
 from detectors.calendars import AlwaysOpen, BusinessCalendar, Calendar, check_calendar
 from schemas.calendars import CalendarDocument
 from schemas.errors import ContractError
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, from_epoch_ms, to_epoch_ms
+from schemas.zones import load_zone
 
 OFFICE_WEEK = {day: ["09:00-12:00", "13:30-18:00"] for day in ("mon", "tue", "wed", "thu", "fri")}
 AROUND_THE_CLOCK = {day: ["00:00-24:00"] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.door import make_door, read_secrets
+from streams.door import make_door, secrets_of
 from streams.door_terms import DoorTerms, door_faults
 from streams.settings import SettingsError, load_settings
 from streams.sources import SourcesError, read_sources
@@ -69,9 +69,9 @@ def test_a_secret_that_stands_in_the_file_by_mistake_is_not_repeated() -> None:
 def test_secrets_stand_one_a_line_in_a_file_or_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "keys").write_text("It's the new one\n\n  and the old one  \n")
     monkeypatch.setenv("SHOP_SECRET", "from here")
-    assert read_secrets(DoorTerms("github", tmp_path / "keys")) == ["It's the new one", "and the old one"]
-    assert read_secrets(DoorTerms("github", None, "SHOP_SECRET")) == ["from here"]
-    assert read_secrets(DoorTerms("none")) == []
+    assert secrets_of(DoorTerms("github", tmp_path / "keys")) == ["It's the new one", "and the old one"]
+    assert secrets_of(DoorTerms("github", None, "SHOP_SECRET")) == ["from here"]
+    assert secrets_of(DoorTerms("none")) == []
 
 
 def test_a_role_without_a_port_says_which_variable_gives_it_one() -> None:
