@@ -68,6 +68,7 @@ class Settings(BaseSettings):
         description="What moves time: the `broker`'s append times, or the `event` times (history, demonstrations).",
     )
     sources: Path | None = Field(None, description="File that lists the source topics; without it orders, logins and tickets.")
+    routes: Path | None = Field(None, description="File that says who is told of which alerts; without it nobody is.")
     door_port: int = Field(
         0, ge=0, le=65_535, description="Port of the role `door`, which takes webhooks; 0 for none, and then no such role."
     )
