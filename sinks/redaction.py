@@ -40,6 +40,10 @@ class Redaction:
     """With a key, a keyed hash stands for each customer: always the same, and nobody can make it without the key."""
 
 
+ALL_OF_IT: Final = Redaction()
+"""Nothing is left out."""
+
+
 def redacted(record: R, redaction: Redaction) -> R:
     """The record as its recipient gets it: one of the same kind, which every reader of such records takes.
 

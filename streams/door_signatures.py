@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from schemas import standard_webhooks
 from schemas.errors import ContractError
 from schemas.instants import parse_instant
 from streams.door_terms import DoorTerms, Signature
 
-_KEY_PREFIX: Final = "whsec_"
 _MAX_SECONDS_DIGITS: Final = 12
 
 
@@ -103,8 +103,9 @@ def _zendesk(key: bytes, delivery: Delivery) -> bytes:
 
 
 def _standard(key: bytes, delivery: Delivery) -> bytes:
-    head = f"{delivery.headers.get('webhook-id', '')}.{delivery.headers.get('webhook-timestamp', '')}."
-    return hmac.digest(key, _bytes(head) + delivery.body, "sha256")
+    webhook_id = _bytes(delivery.headers.get(standard_webhooks.ID_HEADER, ""))
+    timestamp = _bytes(delivery.headers.get(standard_webhooks.TIMESTAMP_HEADER, ""))
+    return standard_webhooks.digest(key, webhook_id, timestamp, delivery.body)
 
 
 def _jiandaoyun(key: bytes, delivery: Delivery) -> bytes:
@@ -147,15 +148,8 @@ def _versioned(text: str) -> list[bytes]:
     >>> _versioned("v1,AAE= v1a,AAI= v1,AAM=")
     [b'\x00\x01', b'\x00\x03']
     """
-    return [digest for word in text.split() if word.startswith("v1,") for digest in _base64(word[3:])]
-
-
-def _standard_key(secret: str) -> bytes:
-    """Base64 behind a prefix, which may be missing."""
-    try:
-        return base64.b64decode(secret.removeprefix(_KEY_PREFIX), validate=True)
-    except binascii.Error:
-        raise ValueError(f"a secret of Standard Webhooks is base64, with {_KEY_PREFIX} before it") from None
+    ours = f"{standard_webhooks.SHARED_SECRET},"
+    return [digest for word in text.split() if word.startswith(ours) for digest in _base64(word.removeprefix(ours))]
 
 
 def _header_seconds(name: str) -> Callable[[Delivery], int | None]:
@@ -205,11 +199,11 @@ _SCHEMES: Final[Mapping[Signature, Scheme]] = {
         goes_along=("X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID"),
     ),
     "standard-webhooks": Scheme(
-        "webhook-signature",
+        standard_webhooks.SIGNATURE_HEADER,
         _versioned,
         _standard,
-        _header_seconds("webhook-timestamp"),
-        _standard_key,
-        goes_along=("webhook-id", "webhook-timestamp"),
+        _header_seconds(standard_webhooks.TIMESTAMP_HEADER),
+        standard_webhooks.key_of,
+        goes_along=(standard_webhooks.ID_HEADER, standard_webhooks.TIMESTAMP_HEADER),
     ),
 }
