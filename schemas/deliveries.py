@@ -30,6 +30,8 @@ class ToldRecord(Ledger, frozen=True, kw_only=True, tag="told"):
     at_ms: EpochMs
     opened: bool = False
     """Whether the recipient knows the alert as not over: then it must hear of its end."""
+    over: bool = False
+    """Nothing will be told of it: the row is kept for a repeat after a crash, and as long as it is counted."""
     wait: Wait | None = None
     """Why it waits, or waited before it was sent: its end goes the same way."""
     due_ms: EpochMs | None = None
@@ -45,6 +47,17 @@ class ToldRecord(Ledger, frozen=True, kw_only=True, tag="told"):
     def key(self) -> bytes:
         """Of the record in the topic."""
         return f"{self.recipient}/alert/{self.alert_id}".encode()
+
+    def closed(self) -> "ToldRecord":
+        """The same once nothing more will be told of the alert, and nothing is known of its customer."""
+        return ToldRecord(
+            recipient=self.recipient,
+            alert_id=self.alert_id,
+            sequence=self.sequence,
+            told="dropped",
+            at_ms=self.at_ms,
+            over=True,
+        )
 
 
 class PositionRecord(Ledger, frozen=True, kw_only=True, tag="position"):
@@ -63,6 +76,8 @@ class BudgetRecord(Ledger, frozen=True, kw_only=True, tag="budget"):
     day: str
     """`YYYY-MM-DD`."""
     used: Count
+    last: str = ""
+    """Key of the notice that was counted last: told again after a crash, it is not counted twice."""
 
     def key(self) -> bytes:
         """Of the record in the topic: the latest day is kept."""

@@ -23,6 +23,7 @@ class Forgotten:
 Action = Literal["show", "ack", "snooze_1d", "snooze_7d", "false_alarm", "saved"]
 """What a link in a message offers."""
 Language = Literal["en", "zh"]
+NoticeKind = Literal["alert", "digest", "storm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Notice:
     key: str
     """The same notice has the same key, however often it is made: `<alert_id>/<sequence>`, `digest/<recipient>/<due_ms>`,
     `storm/<recipient>/<rule>/<began_ms>`, `release/<recipient>/<rule>/<at_ms of the order>`."""
-    kind: Literal["alert", "digest", "storm"]
+    kind: NoticeKind
     recipient: str
     """Its name in the file of routes."""
     address: str

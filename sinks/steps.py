@@ -1,12 +1,13 @@
 """What a plan wants done next: something told, and what is to be remembered once it was."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.decisions import AlertRecord
 from schemas.deliveries import AnyLedger, StormOrder
-from sinks.base import Delivery
+from sinks.base import Delivery, Notice, NoticeKind, Storm
+from sinks.routes import Recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +19,27 @@ class Step:
     send: tuple[Delivery, ...] = ()
     """Told first; nothing: only to be remembered."""
     remember: tuple[AnyLedger, ...] = ()
-    """Written to `churn.deliveries` once it was told."""
+    """Written to `churn.deliveries` once it was told, in this order: a crash may leave only the first of them there."""
     forget: tuple[bytes, ...] = ()
     """Keys of `churn.deliveries` that are over: tombstones, written once the position is behind the record. A later step
     that remembers such a key takes it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A notice that has no words yet; the fields are those of `Notice`."""
+
+    key: str
+    kind: NoticeKind
+    recipient: Recipient
+    now_ms: int
+    """From which its links are valid."""
+    alerts: tuple[AlertRecord, ...] = ()
+    storm: Storm | None = None
+
+
+Write = Callable[[Draft], Notice]
+"""Puts the words in."""
 
 
 class Plan(Protocol):
@@ -38,6 +56,12 @@ class Plan(Protocol):
         """A batch of transitions as they stand in the topic; one whose sequence was already decided about leads to nothing.
 
         All at once, since people are not told of an alert that is over by the end of the batch.
+        """
+
+    def caught_up(self) -> list[Step]:
+        """All that stood in the topic when this plan was restored was taken: nothing can come again.
+
+        Asked once; what was only kept against repeats is forgotten.
         """
 
     def forgotten(self, alert_id: str) -> list[Step]:
