@@ -23,7 +23,7 @@ CORE_TESTS := tests/unit tests/properties tests/golden
 # together for what it sets up.
 FILES_AT_ONCE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-ingest bench-mapping bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-soak flame bench-engine bench-model bench-incidents evaluate requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-ingest bench-mapping bench-headers bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-soak flame bench-engine bench-model bench-incidents evaluate requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ bench-ingest: $(STAMP) ## how fast ingest is: events, a mapping of nested record
 
 bench-mapping: $(STAMP) ## what a mapping costs on one core, without Kafka: flat rows, nested orders, change events, CEL
 	@$(BENCH).bench_mapping $(ARGS)
+
+bench-headers: $(STAMP) ## what the headers of CloudEvents cost detect: none, ours, those of the library
+	@$(BENCH).bench_headers $(ARGS)
 
 bench-latency: $(STAMP) ## how late, at 2,000 events a second: source record to alert, a timer's due instant to alert
 	@$(BENCH).bench_latency $(ARGS)

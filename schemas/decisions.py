@@ -9,6 +9,8 @@ from schemas.models import HorizonMs
 from schemas.rule_kinds import Mode, Severity, Stage
 
 AlertState = Literal["warned", "opened", "escalated", "acked", "snoozed", "resolved", "expired", "retracted"]
+REMARKS: frozenset[str] = frozenset({"noted", "judged", "assigned"})
+"""What people say of an alert, or do with it, that leaves its state as it is."""
 CLOSED_STATES: frozenset[AlertState] = frozenset({"resolved", "expired", "retracted"})
 Band = Literal["low", "elevated", "high", "critical"]
 Sequence = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
@@ -124,6 +126,20 @@ class AlertRecord(Decision, frozen=True, kw_only=True, tag="alert"):
     risk: Share | None = None
     value_at_risk: Number | None = None
     """The customer's yearly value times the risk, in currency units; None while one of them is not known."""
+
+
+def happened(alert: AlertRecord) -> str:
+    """What a record tells: the state that the alert is in now, or `noted`, `judged`, `assigned` where the state stays.
+
+    An alert that is acknowledged or snoozed and given away is told as `acked` or `snoozed` again, with the new owner.
+    """
+    if alert.note is not None:
+        return "noted"
+    if alert.verdict is not None:
+        return "judged"
+    if alert.by is not None and alert.state not in {"acked", "snoozed"}:
+        return "assigned"
+    return alert.state
 
 
 class RiskReason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

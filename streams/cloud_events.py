@@ -7,19 +7,20 @@ from typing import Any, Final
 
 import orjson
 
+from schemas.cloud_events import KAFKA_CONTENT_TYPE, KAFKA_PREFIX
 from schemas.errors import ContractError
 
-_PREFIX: Final = "ce_"
-_CONTENT_TYPE: Final = "content-type"
 _REQUIRED: Final = ("id", "source", "specversion", "type")
 _CODE: Final = "bad_envelope"
 
 
 def is_binary(headers: Sequence[tuple[str, bytes]]) -> bool:
     """Whether the attributes stand in the headers."""
-    if any(name.lower() == _CONTENT_TYPE and (text or b"").startswith(b"application/cloudevents") for name, text in headers):
+    if any(
+        name.lower() == KAFKA_CONTENT_TYPE and (text or b"").startswith(b"application/cloudevents") for name, text in headers
+    ):
         return False
-    return any(name.startswith(_PREFIX) for name, _ in headers)
+    return any(name.startswith(KAFKA_PREFIX) for name, _ in headers)
 
 
 def binary_event(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
@@ -30,9 +31,9 @@ def binary_event(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> d
     """
     try:
         found: dict[str, Any] = {
-            name.removeprefix(_PREFIX): (text or b"").decode() for name, text in headers if name.startswith(_PREFIX)
+            name.removeprefix(KAFKA_PREFIX): (text or b"").decode() for name, text in headers if name.startswith(KAFKA_PREFIX)
         }
-        content_type = next(((text or b"").decode() for name, text in headers if name.lower() == _CONTENT_TYPE), "")
+        content_type = next(((text or b"").decode() for name, text in headers if name.lower() == KAFKA_CONTENT_TYPE), "")
     except UnicodeDecodeError as error:
         raise ContractError("bad_utf8", f"a header of the CloudEvent is not UTF-8: {error}") from None
     if content_type:

@@ -1,20 +1,33 @@
 """What detect writes for decisions: each record where its readers look for it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from detectors.decisions import Decisions, Tombstone
+from schemas.cloud_events import ATTRIBUTES, CONTENT_TYPE, KAFKA_CONTENT_TYPE, KAFKA_PREFIX, attributes_of, source_of
 from schemas.codec import encode
 from schemas.decisions import AlertRecord, LifecycleRecord, RiskRecord
 from streams.dead_letters import dead_letter_row
 from streams.settings import Settings
+from streams.traces import TRACEPARENT
 from streams.transactions import Place, Row
 
 CUSTOMER_HEADER: Final = "churn-customer"
 """On a tombstone of an alert: whose alert it was, for readers who keep alerts by customer."""
 
+_NAMES: Final = {name: KAFKA_PREFIX + name for name in ATTRIBUTES}
+_CONTENT_TYPE: Final = (KAFKA_CONTENT_TYPE, CONTENT_TYPE.encode())
 
-def decision_rows(settings: Settings, partition: int, decided: Iterable[Decisions]) -> dict[Place, list[Row]]:
+
+class Decided(NamedTuple):
+    """What one record of the log led to."""
+
+    decisions: Decisions
+    traceparent: bytes | None = None
+    """Of the record."""
+
+
+def decision_rows(settings: Settings, partition: int, decided: Iterable[Decided]) -> dict[Place, list[Row]]:
     """Rows in the order of the decisions: in the customer's partition, or in the only one that a topic has.
 
     A tombstone comes after the records that the same record of the log led to, and before those of later ones.
@@ -30,11 +43,10 @@ def decision_rows(settings: Settings, partition: int, decided: Iterable[Decision
     by_topic = {"alerts": alerts, "risk": risk, "lifecycle": lifecycle}
     examples, erasures = Place(settings.topic("examples"), 0), Place(settings.topic("erasures"), 0)
     letters = Place(settings.topic("deadletters"), 0)
-    for one in decided:
-        put(alerts, [_alert_row(record) for record in one.alerts])
-        put(shadow, [_alert_row(record) for record in one.shadow])
-        put(risk, [_customer_row(record) for record in one.risk])
-        put(lifecycle, [_customer_row(record) for record in one.lifecycle])
+    source = source_of(settings.prefix)
+    for one, traceparent in decided:
+        for place, records in ((alerts, one.alerts), (shadow, one.shadow), (risk, one.risk), (lifecycle, one.lifecycle)):
+            put(place, [event_row(record, source, traceparent) for record in records])
         put(examples, [Row(record.customer_id.encode(), encode(record)) for record in one.examples])
         for tombstone in one.tombstones:
             put(by_topic[tombstone.topic], [_tombstone_row(tombstone)])
@@ -43,12 +55,13 @@ def decision_rows(settings: Settings, partition: int, decided: Iterable[Decision
     return rows
 
 
-def _alert_row(record: AlertRecord) -> Row:
-    return Row(record.alert_id.encode(), encode(record))
-
-
-def _customer_row(record: RiskRecord | LifecycleRecord) -> Row:
-    return Row(record.customer_id.encode(), encode(record))
+def event_row(record: AlertRecord | RiskRecord | LifecycleRecord, source: str, traceparent: bytes | None = None) -> Row:
+    """A CloudEvent in the binary mode of Kafka: attributes in headers, the record's JSON as the value."""
+    attributes = attributes_of(record, source)
+    headers = [_CONTENT_TYPE, *[(_NAMES[name], text.encode()) for name, text in attributes.items()]]
+    if traceparent is not None:
+        headers.append((_NAMES[TRACEPARENT], traceparent))
+    return Row(attributes["partitionkey"].encode(), encode(record), headers)
 
 
 def _tombstone_row(tombstone: Tombstone) -> Row:

@@ -11,10 +11,12 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from schemas.cloud_events import KAFKA_CONTENT_TYPE, KAFKA_PREFIX
 from streams.door_lane import Lane, NotWrittenError
 from streams.door_limits import Space, TokenBucket
 from streams.door_signatures import Delivery, Verifier
 from streams.door_terms import DoorTerms
+from streams.traces import TRACEPARENT
 from streams.transactions import Row
 from streams.wallclock import now_ms
 
@@ -27,6 +29,7 @@ _BODY_WITHIN_S: Final = 10.0
 _COME_AGAIN_S: Final = 5
 _FRAME_BYTES: Final = 128
 _EVENT_PREFIX: Final = "ce-"
+_AS_THEY_ARE: Final = frozenset({KAFKA_CONTENT_TYPE, TRACEPARENT})
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer
@@ -88,7 +91,7 @@ async def take(request: web.Request, entrance: Entrance, space: Space) -> int:
 
 
 def kept_headers(headers: Mapping[str, str], names: Sequence[str]) -> list[tuple[str, bytes]]:
-    """What goes with a record: the content type, CloudEvents attributes as Kafka has them, and others behind `http-`.
+    """What goes with a record: content type and trace, CloudEvents attributes as Kafka has them, and others behind `http-`.
 
     >>> kept_headers({"content-type": "text/plain", "ce-type": "a%20b", "x-topic": "paid", "x": ""}, ["X-Topic".lower()])
     [('content-type', b'text/plain'), ('ce_type', b'a b'), ('http-x-topic', b'paid')]
@@ -99,10 +102,10 @@ def kept_headers(headers: Mapping[str, str], names: Sequence[str]) -> list[tuple
     found: list[tuple[str, bytes]] = []
     for name, value in headers.items():
         plain = name.lower()
-        if plain == "content-type":
+        if plain in _AS_THEY_ARE:
             found.append((plain, _bytes(value)))
         elif plain.startswith(_EVENT_PREFIX):
-            found.append(("ce_" + plain.removeprefix(_EVENT_PREFIX), unquote_to_bytes(_bytes(value))))
+            found.append((KAFKA_PREFIX + plain.removeprefix(_EVENT_PREFIX), unquote_to_bytes(_bytes(value))))
         elif plain in names:
             found.append(("http-" + plain, _bytes(value)))
     if (size := sum(len(name) + len(value) for name, value in found)) > MAX_HEADER_BYTES:

@@ -27,6 +27,7 @@ from streams.settings import Settings
 from streams.source_gate import SourceGate
 from streams.source_terms import load_terms
 from streams.sources import REDRIVE_FEED, Source, load_sources
+from streams.traces import trace_headers
 from streams.transactions import Place, Row
 from streams.transport import consumer_of
 from streams.unmatched import MatchWatch
@@ -205,8 +206,9 @@ class Ingest:
                 routed.add(dead_letters, dead_letter_row(found))
                 routed.reasons[found.reason] += 1
                 continue
+            traced = trace_headers(record.headers, redriven=again) if record.headers else ()
             for written in found.records:
-                by_partition[written.partition].append(Row(written.key, written.value))
+                by_partition[written.partition].append(Row(written.key, written.value, traced))
             routed.events += len(found.records)
             routed.clamped += found.clamped
             if found.max_event_ms is not None:

@@ -11,13 +11,14 @@ import structlog
 from faust.types import TP
 
 from detectors.decisions import Decisions
-from schemas.decisions import AlertRecord
+from schemas.decisions import REMARKS, happened
 from streams.chunks import Chunk
-from streams.decision_rows import decision_rows
+from streams.decision_rows import Decided, decision_rows
 from streams.pacing import gap_left_s
 from streams.partition_status import PartitionStatus
 from streams.restore import NewEngine, RestoreProgress, first_offset, restore
 from streams.settings import Settings
+from streams.traces import traceparent_of
 from streams.transactions import PartitionWriter, Place, Row
 from streams.transport import ChunkConsumer
 
@@ -51,16 +52,10 @@ class DetectCounters:
     def count(self, decisions: Decisions) -> None:
         """What was committed."""
         told = [*decisions.alerts, *decisions.shadow]
-        self.alerts.update((alert.rule, alert.state) for alert in decisions.alerts if not _is_remark(alert))
+        self.alerts.update((alert.rule, alert.state) for alert in decisions.alerts if happened(alert) not in REMARKS)
         self.verdicts.update((alert.rule, alert.verdict) for alert in told if alert.verdict is not None)
         self.erasures += len(decisions.erasures)
         self.dead_letters.update(letter.reason for letter in decisions.dead_letters)
-
-
-def _is_remark(alert: AlertRecord) -> bool:
-    """Whether somebody only said something about an alert, or gave it away, and its state stays."""
-    said = alert.note is not None or alert.verdict is not None
-    return said or (alert.by is not None and alert.state not in {"acked", "snoozed"})
 
 
 class PartitionOwner:
@@ -184,7 +179,7 @@ class PartitionOwner:
         )
 
     async def _work(self) -> None:
-        decided: list[Decisions] = []
+        decided: list[Decided] = []
         generation = None
         applied = 0
         while self._chunks and applied < self._settings.max_batch_records:
@@ -202,7 +197,7 @@ class PartitionOwner:
         if generation is not None:
             self._consumer.done(self.tp, self.next_offset, generation)  # for tools that look at the lag
 
-    def _apply(self, chunk: Chunk, decided: list[Decisions]) -> bool:
+    def _apply(self, chunk: Chunk, decided: list[Decided]) -> bool:
         """Apply the records that follow the position; false if one does not, because those between are missing."""
         engine = self._engine
         for record in chunk.records:
@@ -211,7 +206,7 @@ class PartitionOwner:
             if record.offset > self.next_offset:
                 return False
             if more := engine.apply_bytes(record.offset, record.value):
-                decided.append(more)
+                decided.append(Decided(more, traceparent_of(record.headers)))
             self.next_offset = record.offset + 1
         return True
 
@@ -227,7 +222,7 @@ class PartitionOwner:
         self.next_offset = first_offset(self._settings, self.partition, self.next_offset, begin)
         await self._consumer.read_from(self.tp, self.next_offset)
 
-    async def _commit(self, decided: list[Decisions]) -> None:
+    async def _commit(self, decided: list[Decided]) -> None:
         rows = decision_rows(self._settings, self.partition, decided)
         changes = self._engine.take_changes()
         if not changes and (rows or self._position_is_due()):
@@ -242,5 +237,5 @@ class PartitionOwner:
         self._status.succeeded()
         self._counters.transactions += 1
         self._counters.transaction_s += self._took_s
-        for decisions in decided:
-            self._counters.count(decisions)
+        for one in decided:
+            self._counters.count(one.decisions)

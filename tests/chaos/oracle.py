@@ -9,7 +9,7 @@ from chaos.comparison import Kept, Verdict, by_content, by_sequence, compare_log
 from chaos.load import Position, Sent
 
 from detectors.engine import PartitionEngine
-from streams.decision_rows import decision_rows
+from streams.decision_rows import Decided, decision_rows
 from streams.routing import log_partition
 from streams.settings import Settings, Topic
 
@@ -48,7 +48,7 @@ def expected_of(settings: Settings, partition: int, log: Sequence[bytes | None])
     engine = PartitionEngine(partition, settings.topic("events"))
     for offset, value in enumerate(log):
         decided = engine.apply_bytes(offset, value)
-        for place, rows in decision_rows(settings, partition, [decided]).items():
+        for place, rows in decision_rows(settings, partition, [Decided(decided)]).items():
             expected.rows.setdefault(place.topic, []).extend(Kept(row.key, row.value) for row in rows)
         if offset % _WRITTEN_EVERY == 0:  # where batches end must not matter
             _keep(expected.state, engine.take_changes())

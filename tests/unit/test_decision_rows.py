@@ -6,7 +6,7 @@ from alert_records import alert
 from detectors.decisions import Decisions, Tombstone
 from schemas.codec import decode_decision
 from schemas.decisions import AlertRecord, ErasureRecord, LifecycleRecord, RiskRecord
-from streams.decision_rows import CUSTOMER_HEADER, decision_rows
+from streams.decision_rows import CUSTOMER_HEADER, Decided, decision_rows
 from streams.partition_owner import DetectCounters
 from streams.settings import load_settings
 from streams.transactions import Place, Row
@@ -19,7 +19,7 @@ PROOF = ErasureRecord(customer_hash="ff00", at_ms=9, alerts=1, examples=0)
 
 
 def written(*decided: Decisions) -> dict[Place, list[Row]]:
-    return decision_rows(SETTINGS, 3, decided)
+    return decision_rows(SETTINGS, 3, map(Decided, decided))
 
 
 def test_a_tombstone_follows_the_records_of_its_topic_in_the_same_partition() -> None:
@@ -42,6 +42,16 @@ def test_what_comes_back_after_a_tombstone_is_written_after_it() -> None:
     values = [row.value for row in rows[Place("t.alerts", 3)]]
     assert values[1] is None
     assert decode_decision(values[2] or b"") == again
+
+
+def test_what_a_traced_record_led_to_says_so_and_the_rest_does_not() -> None:
+    led_to = Decisions(alerts=[OPENED], shadow=[OPENED], risk=[RISK], lifecycle=[STAGE], tombstones=[Tombstone("alerts", "a1")])
+    rows = decision_rows(SETTINGS, 3, [Decided(led_to, b"00-trace"), Decided(led_to)])
+
+    for topic in ("alerts", "shadow", "risk", "lifecycle"):
+        traces = [dict(row.headers).get("ce_traceparent") for row in rows[Place(f"t.{topic}", 3)] if row.value is not None]
+        assert traces == [b"00-trace", None]
+    assert all("ce_id" not in dict(row.headers) for row in rows[Place("t.alerts", 3)] if row.value is None)
 
 
 def test_nothing_decided_is_nothing_written() -> None:
