@@ -7,6 +7,7 @@ import orjson
 
 from schemas.control import AnyControl
 from schemas.decisions import AnyDecision
+from schemas.deliveries import AnyLedger
 from schemas.errors import ContractError
 from schemas.events import AnyEvent
 from schemas.faults import explain
@@ -19,6 +20,7 @@ _T = TypeVar("_T")
 _STRUCTS: Final = {str(struct.__struct_config__.tag): struct for union in (AnyEvent, AnyControl) for struct in get_args(union)}
 _record_decoder: Final = msgspec.json.Decoder(Record)
 _decision_decoder: Final["msgspec.json.Decoder[AnyDecision]"] = msgspec.json.Decoder(AnyDecision)
+_ledger_decoder: Final["msgspec.json.Decoder[AnyLedger]"] = msgspec.json.Decoder(AnyLedger)
 _heartbeat_decoder: Final = msgspec.json.Decoder(Heartbeat)
 _arrivals_decoder: Final = msgspec.json.Decoder(Arrivals)
 _epoch_decoder: Final = msgspec.json.Decoder(SourceEpoch)
@@ -74,6 +76,15 @@ def decode_decision(value: bytes) -> AnyDecision:
         ContractError: not such a record.
     """
     return _decoded(_decision_decoder, value)
+
+
+def decode_ledger(value: bytes) -> AnyLedger:
+    """One record of `churn.deliveries`.
+
+    Raises:
+        ContractError: not such a record.
+    """
+    return _decoded(_ledger_decoder, value)
 
 
 def decode_heartbeat(value: bytes) -> Heartbeat:

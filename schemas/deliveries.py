@@ -61,9 +61,10 @@ class ToldRecord(Ledger, frozen=True, kw_only=True, tag="told"):
 
 
 class PositionRecord(Ledger, frozen=True, kw_only=True, tag="position"):
-    """Next offset of `churn.alerts` for each partition: all before it was decided about, and so stands in the topic."""
+    """Up to where the recipient was told: all before it was decided about, and what was decided stands in the topic."""
 
-    offsets: dict[int, Count]
+    offsets: list[Count]
+    """Next offset of each partition of `churn.alerts`, by its number."""
 
     def key(self) -> bytes:
         """Of the record in the topic."""

@@ -11,7 +11,7 @@ from faust import App, StreamT
 from faust.tables import TableManager
 
 from streams.chunks import Chunk, ReadOptions, SeekHook
-from streams.settings import Role, Settings
+from streams.settings import Settings
 from streams.transport import ChunkTransport, consumer_of
 
 Handler = Callable[[list[Chunk]], Awaitable[None]]
@@ -59,19 +59,19 @@ class RoleApp(App):
 
 
 def make_app(
-    settings: Settings, role: Role, *, read_committed: bool = False, bare_records: bool = False, seek: SeekHook | None = None
+    settings: Settings, part: str, *, read_committed: bool = False, bare_records: bool = False, seek: SeekHook | None = None
 ) -> App:
     """An app without agents yet.
 
     Args:
         settings: brokers, names, sizes.
-        role: gives the consumer group.
+        part: of a role, or the role itself; gives the consumer group.
         read_committed: do not see records of open and aborted transactions.
         bare_records: see `ReadOptions`.
         seek: says where to read on after each rebalance; else at the committed offsets.
     """
     app = RoleApp(
-        settings.group_id(role),
+        settings.group_id(part),
         broker=[f"kafka://{server}" for server in settings.bootstrap.split(",")],
         store="memory://",
         datadir=str(Path(tempfile.gettempdir()) / "churnwatch"),  # Faust makes it, and nothing is kept in it

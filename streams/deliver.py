@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -20,7 +21,7 @@ from streams.chunks import Chunk
 from streams.dead_letters import dead_letter_row
 from streams.decision_rows import CUSTOMER_HEADER
 from streams.log_writer import LogWriter
-from streams.settings import Settings, Topic, variable
+from streams.settings import Settings, Topic
 from streams.transactions import Place
 from streams.transport import consumer_of
 
@@ -39,6 +40,8 @@ class DeliverCounters:
     """That the sink has taken."""
     retries: int = 0
     """Batches that had to be sent again, each time."""
+    failing_since_s: float | None = None
+    """Since when the sink has taken nothing, by the monotonic clock; None: it took what it was given last."""
     dead_letters: Counter[str] = field(default_factory=Counter)
     """By reason."""
 
@@ -49,11 +52,9 @@ class _Item(NamedTuple):
 
 
 def make_deliver_app(settings: Settings, sink: Sink | None = None) -> App:
-    """The app of the role `deliver`; its sink is the Redis of the settings unless one is given."""
-    if sink is None and settings.redis_url:
-        sink = RedisProfiles(settings.redis_url)
-    deliver = Deliver(settings, sink)
-    app = make_app(settings, "deliver", read_committed=True)
+    """The app that keeps profiles; its sink is the Redis of the settings unless one is given."""
+    deliver = Deliver(settings, sink or RedisProfiles(settings.redis_url))
+    app = make_app(settings, "deliver-redis", read_committed=True)
     deliver.app = app
     app.deliver = deliver  # type: ignore[attr-defined]  # Faust apps carry what belongs to them
     add_agent(app, "deliver", [settings.topic(name) for name in DELIVERED], deliver.read)
@@ -81,25 +82,20 @@ class Deliver:
 
     app: App
 
-    def __init__(self, settings: Settings, sink: Sink | None) -> None:
+    def __init__(self, settings: Settings, sink: Sink) -> None:
         self.counters = DeliverCounters()
         self._settings = settings
-        self._sink = sink
+        self.sink = sink
         self._writer = LogWriter(settings)
         self._leaving = asyncio.Event()
 
     async def announce(self) -> None:
-        """Say where the records go; without a sink nothing is acknowledged, and one that is set later gets everything."""
-        if self._sink is None:
-            log.warning("deliver.no_sink", consequence="no profiles are kept", remedy=f"set {variable('redis_url')}")
-        else:
-            log.info("deliver.began", sink=self._sink.name)
+        """Say where the records go."""
+        log.info("deliver.began", sink=self.sink.name)
 
     async def read(self, chunks: list[Chunk]) -> None:
         """Deliver all that can be read, put the rest aside, then say that the chunks are done."""
-        sink = self._sink
-        if sink is None:
-            return
+        sink = self.sink
         items, letters = _decoded(self._settings, chunks)
         refused = await self._deliver(sink, items, chunks[0].generation)
         if refused is None:
@@ -119,8 +115,7 @@ class Deliver:
         """Give up on a sink that is down, and let go."""
         self._leaving.set()
         await self._writer.close()
-        if self._sink is not None:
-            await self._sink.close()
+        await self.sink.close()
 
     async def _deliver(self, sink: Sink, items: list[_Item], generation: int) -> tuple[int, ...] | None:
         """Try until the sink has taken the batch; the indices that it will never take.
@@ -136,9 +131,11 @@ class Deliver:
                     log.error("sink.refused", sink=sink.name, reason=str(error), records=len(error.refused))  # noqa: TRY400
                     return error.refused
                 attempt += 1
+                self.counters.failing_since_s = self.counters.failing_since_s or time.monotonic()
                 self.counters.retries += 1
                 await self._pause(sink, attempt, str(error))
             else:
+                self.counters.failing_since_s = None
                 if attempt:
                     log.info("sink.recovered", sink=sink.name, attempts=attempt)
                 return ()

@@ -158,7 +158,7 @@ class _Play:
             return False
         if any((await lags(self.settings, "detect", ("events",))).values()) or not self.seen_all:
             return False
-        return max((await lags(self.settings, "deliver", ("alerts", "risk", "lifecycle"))).values()) <= 1
+        return max((await lags(self.settings, "deliver-redis", ("alerts", "risk", "lifecycle"))).values()) <= 1
 
     def _show(self) -> None:
         tally, shop = self.tally, self.simulation.shop

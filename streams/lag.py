@@ -1,4 +1,4 @@
-"""How many records of a topic a role has still to read, by the offsets that its group has committed."""
+"""How many records of a topic a part of a role has still to read, by the offsets that its group has committed."""
 
 import asyncio
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from streams.settings import Role, Settings, Topic
+from streams.settings import Settings, Topic
 from streams.topics import partition_count
 
 
-async def lags(settings: Settings, role: Role, topics: tuple[Topic, ...]) -> dict[TopicPartition, int]:
+async def lags(settings: Settings, part: str, topics: tuple[Topic, ...]) -> dict[TopicPartition, int]:
     """By partition, all records where nothing was committed yet.
 
     The record that ends a transaction is counted, though nobody reads it: behind a transaction 1 is the least.
@@ -21,7 +21,7 @@ async def lags(settings: Settings, role: Role, topics: tuple[Topic, ...]) -> dic
     counts = {name: await asyncio.to_thread(partition_count, settings, settings.topic(name)) for name in topics}
     tps = [TopicPartition(settings.topic(name), number) for name, count in counts.items() for number in range(count or 0)]
     consumer: Any = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, group_id=settings.group_id(role), enable_auto_commit=False
+        bootstrap_servers=settings.bootstrap, group_id=settings.group_id(part), enable_auto_commit=False
     )
     await consumer.start()
     try:

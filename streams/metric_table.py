@@ -43,8 +43,10 @@ MetricName = Literal[
     "churn_model_recipe",
     "churn_model_usable",
     "churn_model_held",
-    "churn_delivered_records_total",
-    "churn_deliver_retries_total",
+    "churn_deliveries_total",
+    "churn_delivery_failing_seconds",
+    "churn_delivery_behind_records",
+    "churn_delivery_waiting_alerts",
     "churn_door_requests_total",
     "churn_door_taken_bytes_total",
     "churn_door_acknowledge_duration_seconds",
@@ -118,8 +120,16 @@ METRICS: Final[Mapping[MetricName, Form]] = {
     "churn_model_held": Form(
         "gauge", (), "1 if people held an older model in force (`churnwatch model rollback`) at the last snapshot."
     ),
-    "churn_delivered_records_total": Form("counter", (), "Decisions that the sink has taken."),
-    "churn_deliver_retries_total": Form("counter", (), "Times that a sink did not take a batch and it was kept."),
+    "churn_deliveries_total": Form(
+        "counter",
+        ("sink", "result"),
+        "What became of records and messages: `sent`, `retried` (kept, and tried again), `refused` (a dead letter).",
+    ),
+    "churn_delivery_failing_seconds": Form("gauge", ("sink",), "For how long a sink has taken nothing; 0 if all is well."),
+    "churn_delivery_behind_records": Form("gauge", ("sink",), "Records of `churn.alerts` that a recipient is behind."),
+    "churn_delivery_waiting_alerts": Form(
+        "gauge", ("sink", "reason"), "Alerts that wait for `quiet` hours to end, for a `digest`, or since a `storm`."
+    ),
     "churn_door_requests_total": Form("counter", ("source", "status"), "Webhooks by the status of their answer."),
     "churn_door_taken_bytes_total": Form("counter", ("source",), "Bytes of webhooks that were acknowledged."),
     "churn_door_acknowledge_duration_seconds": Form(

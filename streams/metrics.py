@@ -14,15 +14,16 @@ from prometheus_client.registry import Collector
 
 from detectors.recipe import RECIPES
 from schemas.model_quality import ALARMS, SILENCE
+from streams.dispatch_calls import RESULTS
 from streams.metric_table import METRICS, Form, MetricName
 from streams.readiness import obstacles_of
-from streams.settings import Role
 from streams.transport import consumer_of
 
 if TYPE_CHECKING:  # a process with one role does not load the others
     from streams.clock import Clock
     from streams.deliver import Deliver
     from streams.detect import Detector
+    from streams.dispatch import Dispatch
     from streams.door import Door
     from streams.ingest import Ingest
     from streams.learn import Learner
@@ -46,7 +47,7 @@ class Sample(NamedTuple):
 class RoleCollector(Collector):
     """Reads the counters of the roles of a process at each scrape. Between scrapes it costs nothing."""
 
-    def __init__(self, services: Mapping[Role, Service], loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(self, services: Mapping[str, Service], loop: asyncio.AbstractEventLoop | None = None) -> None:
         """`loop` is where they run; without it there are no positions."""
         self._services = services
         self._loop = loop
@@ -99,6 +100,8 @@ def samples_of(app: Service) -> Iterator[Sample]:
         yield from _learn(found.learner)
     if hasattr(found, "deliver"):
         yield from _deliver(found.deliver)
+    if hasattr(found, "dispatch"):
+        yield from _dispatch(found.dispatch)
 
 
 def _ingest(ingest: "Ingest") -> Iterator[Sample]:
@@ -190,9 +193,27 @@ def _learn(learner: "Learner") -> Iterator[Sample]:
 
 
 def _deliver(deliver: "Deliver") -> Iterator[Sample]:
-    yield Sample("churn_delivered_records_total", (), deliver.counters.records)
-    yield Sample("churn_deliver_retries_total", (), deliver.counters.retries)
-    yield from _dead_letters("deliver", deliver.counters.dead_letters)
+    sink, counters = deliver.sink.name, deliver.counters
+    yield Sample("churn_deliveries_total", (sink, "sent"), counters.records)
+    yield Sample("churn_deliveries_total", (sink, "retried"), counters.retries)
+    yield Sample("churn_deliveries_total", (sink, "refused"), counters.dead_letters["sink_refused"])
+    yield Sample("churn_delivery_failing_seconds", (sink,), _since_s(counters.failing_since_s))
+    yield from _dead_letters("deliver", counters.dead_letters)
+
+
+def _dispatch(dispatch: "Dispatch") -> Iterator[Sample]:
+    for recipient, counters in dispatch.counters.items():
+        for result in RESULTS:
+            yield Sample("churn_deliveries_total", (recipient, result), counters.results[result])
+    for recipient, lane in dict(dispatch.lanes).items():
+        yield Sample("churn_delivery_failing_seconds", (recipient,), _since_s(lane.caller.breaker.failing_since_s))
+        yield Sample("churn_delivery_behind_records", (recipient,), lane.behind_records)
+    for labels, count in dispatch.waiting().items():
+        yield Sample("churn_delivery_waiting_alerts", labels, count)
+
+
+def _since_s(began_s: float | None) -> float:
+    return 0.0 if began_s is None else time.monotonic() - began_s
 
 
 def _door(door: "Door") -> Iterator[Sample]:
@@ -212,7 +233,7 @@ def _dead_letters(stage: str, reasons: Mapping[str, int]) -> Iterator[Sample]:
         yield Sample("churn_dead_letters_total", (stage, reason), count)
 
 
-async def _positions(role: Role, app: App) -> list[Sample]:
+async def _positions(role: str, app: App) -> list[Sample]:
     consumer = consumer_of(app)
     found: list[Sample] = []
     for tp, at in (await consumer.positions()).items():

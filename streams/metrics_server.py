@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from streams.metrics import RoleCollector
 from streams.readiness import readiness
-from streams.settings import Role, Settings, SettingsError, variable
+from streams.settings import Settings, SettingsError, variable
 
 _LOOP_ANSWERS_WITHIN_S: Final = 5.0
 
@@ -35,7 +35,7 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, services: Mapping[Role, Service]) -> AsyncIterator[int]:
+async def serving(settings: Settings, services: Mapping[str, Service]) -> AsyncIterator[int]:
     """Serve the port for as long as the block lasts; yields its number, 0 if the settings want none.
 
     Raises:
@@ -58,7 +58,7 @@ async def serving(settings: Settings, services: Mapping[Role, Service]) -> Async
         thread.join()
 
 
-def _pages(services: Mapping[Role, Service], loop: asyncio.AbstractEventLoop) -> Page:
+def _pages(services: Mapping[str, Service], loop: asyncio.AbstractEventLoop) -> Page:
     registry = CollectorRegistry()
     registry.register(RoleCollector(services, loop))
     pages: dict[str, Page] = {

@@ -2,25 +2,29 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import orjson
 from faust import App
 from mode import Service
 
 from schemas.instants import format_instant
-from streams.settings import Role
 from streams.wallclock import now_ms
+
+_KNOWING: Final = ("detector", "ingest", "dispatch")
+"""What apps carry that can say more than whether the app has joined."""
 
 
 @dataclass(frozen=True)
 class Obstacle:
     """One reason why a role does not do its work."""
 
-    role: Role
+    role: str
+    """Or the part of it, like `deliver-redis`."""
     code: str
     """Stable: `not_joined`; of ingest `source_poison`, `source_recreated`, `source_missing`, `source_registry`; of detect
-    `taking_over`, `restoring`, `transactions_failing`, `refused`; of the door `not_listening`, `not_written`."""
+    `taking_over`, `restoring`, `transactions_failing`, `refused`; of the door `not_listening`, `not_written`;
+    of deliver `reading_deliveries`."""
     says: str
     """For people."""
     for_s: float | None = None
@@ -37,13 +41,13 @@ class Obstructed(Protocol):
         """What is in the way; called from the thread of the metrics."""
 
 
-def obstacles_of(role: Role, service: Service) -> Iterator[Obstacle]:
+def obstacles_of(role: str, service: Service) -> Iterator[Obstacle]:
     """Why a role is not ready; nothing if it is."""
     if isinstance(service, App) and not joined(service):
         yield Obstacle(role, "not_joined", f"{role} has not joined its consumer group {service.conf.id} yet")
-    knows = service if role == "door" else getattr(service, "detector", None) or getattr(service, "ingest", None)
-    if knows is not None:
-        yield from cast("Obstructed", knows).obstacles()
+    carried = [service] if role == "door" else [getattr(service, name, None) for name in _KNOWING]
+    for knows in (cast("Obstructed", one) for one in carried if one is not None):
+        yield from knows.obstacles()
 
 
 def joined(app: App) -> bool:
@@ -51,7 +55,7 @@ def joined(app: App) -> bool:
     return bool(cast("Any", app).consumer_generation_id)
 
 
-def readiness(services: Mapping[Role, Service]) -> tuple[bool, bytes]:
+def readiness(services: Mapping[str, Service]) -> tuple[bool, bytes]:
     """Whether all roles do their work, and a JSON object that says so or gives the reasons."""
     found = [obstacle for role, service in services.items() for obstacle in obstacles_of(role, service)]
     plain = {"ready": not found, "roles": list(services), "reasons": [_plain(obstacle) for obstacle in found]}

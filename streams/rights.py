@@ -28,10 +28,17 @@ NEEDED: Final[Mapping[Role, Mapping[Topic, Sequence[ACLOperation]]]] = {
         "deadletters": (WRITE,),
     },
     "learn": {"examples": (READ,), "models": (READ, WRITE), "control": (WRITE,)},
-    "deliver": {"alerts": (READ,), "risk": (READ,), "lifecycle": (READ,), "deadletters": (WRITE,)},
+    "deliver": {
+        "alerts": (READ,),
+        "risk": (READ,),
+        "lifecycle": (READ,),
+        "events": (READ,),
+        "deliveries": (READ, WRITE),
+        "deadletters": (WRITE,),
+    },
     "door": {},
 }
-"""Beside READ on the consumer group of the role, and for detect WRITE on the transactional ids."""
+"""Beside READ on the consumer groups of the role, and for detect WRITE on the transactional ids."""
 WITHOUT_GROUP: Final[frozenset[Role]] = frozenset({"door"})
 _OF_ALL: Final = (DESCRIBE, ACLOperation.DESCRIBE_CONFIGS)
 """On each of our topics, since every worker checks them at its start; on the sources DESCRIBE is enough, but for ingest READ
@@ -68,7 +75,8 @@ def missing_rights(settings: Settings, roles: Sequence[Role], sources: Sequence[
         return lacking + [
             f"READ on the consumer group {group} is missing, which {role} must have"
             for role in roles
-            if role not in WITHOUT_GROUP and not _group_allows(admin, group := settings.group_id(role))
+            for part in settings.parts(role)
+            if role not in WITHOUT_GROUP and not _group_allows(admin, group := settings.group_id(part))
         ]
 
 

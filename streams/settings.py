@@ -134,9 +134,16 @@ class Settings(BaseSettings):
         """What a worker does that is not told: everything; the door only where it has a port."""
         return tuple(role for role in ROLES if role != "door" or self.door_port)
 
-    def group_id(self, role: Role) -> str:
-        """The consumer group of a role: its offsets stay when the role moves to another process."""
-        return self.prefix + role
+    def parts(self, role: Role) -> tuple[str, ...]:
+        """What a role consists of, each with a consumer group of its own: what is down for one does not hold up another."""
+        if role != "deliver":
+            return (role,)
+        wanted = {"redis": self.redis_url, "dispatch": self.routes}
+        return tuple(f"{role}-{name}" for name, given in wanted.items() if given)
+
+    def group_id(self, part: str) -> str:
+        """The consumer group of a part: its offsets stay when it moves to another process."""
+        return self.prefix + part
 
     def transactional_id(self, partition: int) -> str:
         """Of the one writer that a log partition has: taking it fences whoever held it before."""

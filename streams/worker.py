@@ -22,7 +22,7 @@ from streams.metrics_server import serving
 from streams.refusals import BrokerRefusedError
 from streams.restore import LogGapError
 from streams.rights import check_rights
-from streams.settings import Role, Settings, SettingsError
+from streams.settings import Role, Settings, SettingsError, variable
 from streams.sources import SourcesError, load_sources
 from streams.topics import TopicsError, check_topics
 
@@ -33,12 +33,13 @@ STOP_WITHIN_S: Final = 4.5
 """Longest that a worker takes from a signal, or a failure, to its end; whoever watches it may count on 5 s."""
 
 # Imported when asked for: a process with the role `ingest` alone does not load River, for one.
-_FACTORIES: Final[Mapping[Role, tuple[str, str]]] = {
+_FACTORIES: Final[Mapping[str, tuple[str, str]]] = {
     "ingest": ("streams.ingest", "make_ingest_app"),
     "detect": ("streams.detect", "make_detect_app"),
     "learn": ("streams.learn", "make_learn_app"),
     "clock": ("streams.clock", "make_clock_app"),
-    "deliver": ("streams.deliver", "make_deliver_app"),
+    "deliver-redis": ("streams.deliver", "make_deliver_app"),
+    "deliver-dispatch": ("streams.dispatch", "make_dispatch_app"),
     "door": ("streams.door", "make_door"),
 }
 
@@ -46,16 +47,19 @@ log = structlog.get_logger("churn.worker")
 
 
 class Roles(Service):
-    """What runs in a process. A crash of one is a crash of all: `wait_crashed` returns, `crash_reason` tells."""
+    """What runs in a process, by role, or by the part of a role that has a group of its own.
 
-    def __init__(self, services: dict[Role, Service]) -> None:
+    A crash of one is a crash of all: `wait_crashed` returns, `crash_reason` tells.
+    """
+
+    def __init__(self, services: dict[str, Service]) -> None:
         super().__init__()
         self.services = services
 
     @property
-    def apps(self) -> dict[Role, App]:
+    def apps(self) -> dict[str, App]:
         """Those that are members of a consumer group."""
-        return {role: service for role, service in self.services.items() if isinstance(service, App)}
+        return {part: service for part, service in self.services.items() if isinstance(service, App)}
 
     async def wait_crashed(self) -> None:
         """Return once a role has failed."""
@@ -116,8 +120,11 @@ async def running_roles(
     """
     sources = load_sources(settings)
     await asyncio.to_thread(check_rights, settings, roles, sources)
+    if "deliver" in roles and not settings.parts("deliver"):
+        remedy = f"set {variable('redis_url')}, or {variable('routes')}"
+        log.warning("deliver.no_sink", consequence="nobody is told, no profiles are kept", remedy=remedy)
     await asyncio.to_thread(check_topics, settings, [source.topic for source in sources])
-    running = Roles({role: _make(role, settings) for role in roles})
+    running = Roles({part: _make(part, settings) for role in roles for part in settings.parts(role)})
     async with serving(settings, running.services):
         try:
             await running.start()
@@ -185,7 +192,7 @@ def _end_process(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _make(role: Role, settings: Settings) -> Service:
-    module, name = _FACTORIES[role]
+def _make(part: str, settings: Settings) -> Service:
+    module, name = _FACTORIES[part]
     factory: Callable[[Settings], Service] = getattr(importlib.import_module(module), name)
     return factory(settings)

@@ -13,7 +13,7 @@ from chaos.plan import SPLIT
 from chaos.watch import Watch
 
 from streams.deliver import DELIVERED
-from streams.settings import Role, Settings, Topic
+from streams.settings import Settings, Topic
 from streams.topic_tail import read_to_end, reader
 from streams.topics import default_sources
 
@@ -43,7 +43,7 @@ async def drain(scene: Scene, watch: Watch) -> Found:
     await _let_only_readers_run(scene)
     await _until(lambda: _is_decided(settings, watch), "detect has not come to the end of the log")
     delivered = [tp for topic in DELIVERED for tp in _partitions(settings, topic)]
-    await _until(lambda: _is_read(settings, "deliver", delivered), "deliver has not come to the end")
+    await _until(lambda: _is_read(settings, "deliver-redis", delivered), "deliver has not come to the end")
     for worker in list(scene.workers.places.values()):
         if worker.wanted:
             await scene.workers.retire(worker.name)
@@ -75,10 +75,10 @@ async def _is_decided(settings: Settings, watch: Watch) -> bool:
     return all(watch.position(tp.partition) + 1 >= end for tp, end in ends.items())
 
 
-async def _is_read(settings: Settings, role: Role, tps: Sequence[TopicPartition]) -> bool:
-    """Whether nothing can be read behind what a role has committed; what ends a transaction is no record."""
+async def _is_read(settings: Settings, part: str, tps: Sequence[TopicPartition]) -> bool:
+    """Whether nothing can be read behind what a part has committed; what ends a transaction is no record."""
     group: Any = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, group_id=settings.group_id(role), enable_auto_commit=False
+        bootstrap_servers=settings.bootstrap, group_id=settings.group_id(part), enable_auto_commit=False
     )
     await group.start()
     try:

@@ -93,7 +93,7 @@ class Notes:
 
 @asynccontextmanager
 async def delivering(settings: Settings, sink: Notes) -> AsyncIterator[Roles]:
-    roles = Roles({"deliver": make_deliver_app(settings, sink)})
+    roles = Roles({"deliver-redis": make_deliver_app(settings, sink)})
     try:
         await roles.start()
         yield roles
@@ -134,7 +134,7 @@ async def test_partitions_that_change_hands_while_a_sink_is_down_are_delivered_w
     async with delivering(settings, one):
         await until(lambda: one.asked)
         async with delivering(settings, another) as roles:
-            consumer = consumer_of(roles.apps["deliver"])
+            consumer = consumer_of(roles.apps["deliver-redis"])
             await until(lambda: consumer.assignment() and another.asked)
         assert not one.heard
         assert not another.heard

@@ -104,8 +104,8 @@ def grant_what_is_needed(settings: Settings, *roles: Role) -> None:
         written = "door" in roles and source.door is not None
         needed = READ if "ingest" in roles else WRITE if written else ACLOperation.DESCRIBE
         grant(settings, ResourceType.TOPIC, source.topic, needed)
-    for role in set(roles) - WITHOUT_GROUP:
-        grant(settings, ResourceType.GROUP, settings.group_id(role), READ)
+    for part in (part for role in set(roles) - WITHOUT_GROUP for part in settings.parts(role)):
+        grant(settings, ResourceType.GROUP, settings.group_id(part), READ)
     grant(settings, ResourceType.TRANSACTIONAL_ID, f"{settings.prefix}detect-", WRITE, pattern=ACLResourcePatternType.PREFIXED)
 
 

@@ -7,24 +7,32 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from aiokafka.structs import ConsumerRecord
+from dispatch_run import Notes, routes_to
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from schemas.codec import encode
 from schemas.decisions import ExampleRecord
+from schemas.deliveries import ToldRecord
 from schemas.model_pin import ModelAction, ModelPin
 from schemas.progress import Heartbeat
+from sinks.memory import MemorySink
 from streams.clock import clock_of, make_clock_app
 from streams.deliver import deliver_of, make_deliver_app
 from streams.detect import detector_of, make_detect_app
+from streams.dispatch import Dispatch, app_of, new_plan
+from streams.dispatch_lane import Lane, LaneForm
 from streams.door import Door
 from streams.door_terms import DoorTerms
 from streams.ingest import ingest_of, make_ingest_app
 from streams.learn import learner_of, make_learn_app
+from streams.ledger import LedgerWriter
 from streams.metric_table import METRICS, MetricName, table_rows
 from streams.metrics import RoleCollector
 from streams.metrics_server import serving
 from streams.partition_status import PartitionStatus
-from streams.settings import SettingsError, load_settings
+from streams.settings import Settings, SettingsError, load_settings
 from streams.sources import Source
 
 README = Path(__file__).parents[2] / "README.md"
@@ -46,6 +54,7 @@ UNITS = (
     "_alarm",
     "_recipe",
     "_paused",
+    "_alerts",
 )
 BY_CONSUMER = {"churn_position_offset", "churn_lag_records"}
 
@@ -72,6 +81,18 @@ def counted_door() -> Door:
     return door
 
 
+def counted_dispatch(settings: Settings) -> Dispatch:
+    """A room was told of five alerts, three records are to come, and one alert waits for a digest."""
+    routes = routes_to(room="people")
+    dispatch = Dispatch(settings, routes, new_plan, lambda *_: Notes())
+    form = LaneForm("room", new_plan(routes.recipients["room"], routes, lambda: None), Notes(), 1)
+    lane = dispatch.lanes["room"] = Lane(settings, form, LedgerWriter(settings), dispatch.counters["room"])
+    dispatch.counters["room"].results["sent"], lane.behind_records = 5, 3
+    waits = ToldRecord(recipient="room", alert_id="a", sequence=1, told="waits", at_ms=1, wait="digest", due_ms=2)
+    dispatch.ledger.take(ConsumerRecord("t.deliveries", 0, 7, 0, 0, waits.key(), encode(waits), None, 0, 0, ()))
+    return dispatch
+
+
 def counted_apps() -> dict[Any, Any]:
     """All roles, each with something to tell; none of them is started."""
     settings = load_settings(prefix="t.")
@@ -80,7 +101,8 @@ def counted_apps() -> dict[Any, Any]:
         "detect": make_detect_app(settings),
         "clock": make_clock_app(settings),
         "learn": make_learn_app(settings),
-        "deliver": make_deliver_app(settings),
+        "deliver-redis": make_deliver_app(settings, MemorySink()),
+        "deliver-dispatch": app_of(counted_dispatch(settings)),
         "door": counted_door(),
     }
     ingest = ingest_of(apps["ingest"]).counters
@@ -93,7 +115,8 @@ def counted_apps() -> dict[Any, Any]:
     detect.alerts["silent@1", "opened"], detect.alerts["silent@2", "opened"] = 3, 2
     detect.verdicts["silent@1", "saved"], detect.verdicts["silent@2", "saved"], detect.erasures = 1, 1, 3
     detector_of(apps["detect"])._statuses.update({0: restoring(0), 1: refused(1)})
-    deliver_of(apps["deliver"]).counters.dead_letters["bad_json"] = 1
+    deliver = deliver_of(apps["deliver-redis"]).counters
+    deliver.records, deliver.dead_letters["bad_json"] = 9, 1
     learner_of(apps["learn"]).model.learn(
         ExampleRecord(customer_id="ada", at_ms=0, horizon_ms=1, churned=True, names=["gap"], features=[1.0], active=True)
     )
@@ -170,6 +193,10 @@ async def test_the_values_are_those_of_the_counters(scrape: str) -> None:
     )
     assert found["churn_refused_partitions"] == {("churn_refused_partitions",): 1}
     assert found["churn_ready"]["churn_ready", "detect"] == 0
+    assert found["churn_deliveries"]["churn_deliveries_total", "sent", "memory"] == 9
+    assert found["churn_deliveries"]["churn_deliveries_total", "sent", "room"] == 5
+    assert found["churn_delivery_behind_records"] == {("churn_delivery_behind_records", "room"): 3}
+    assert found["churn_delivery_waiting_alerts"] == {("churn_delivery_waiting_alerts", "digest", "room"): 1}
     assert found["churn_door_requests"] == {
         ("churn_door_requests_total", "shop", "202"): 2,
         ("churn_door_requests_total", "(unknown)", "404"): 9,

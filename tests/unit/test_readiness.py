@@ -42,7 +42,7 @@ def joined(app: App) -> App:
     return app
 
 
-def said(services: Mapping[Role, Service]) -> dict[str, Any]:
+def said(services: Mapping[Any, Service]) -> dict[str, Any]:
     _, body = readiness(services)
     plain: dict[str, Any] = json.loads(body)
     return plain

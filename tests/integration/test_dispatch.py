@@ -1,0 +1,124 @@
+"""Recipients are told of alerts: all of them, in order, and nobody waits for another."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from aiokafka.structs import TopicPartition
+from detect_log import new_installation, reading, until
+from dispatch_run import Notes, dispatching, in_order, life, routes_to, tell, transition, wanted
+
+from sinks.base import SinkError
+from streams.dispatch import Dispatch
+from streams.settings import Settings
+
+pytestmark = pytest.mark.kafka
+
+Unique = Callable[[str], str]
+ALERTS = [alert for step in zip(*(life(f"a{number}", 6) for number in range(12)), strict=True) for alert in step]
+
+
+@pytest.fixture
+def settings(bootstrap: str, unique: Unique) -> Settings:
+    return new_installation(bootstrap, unique("dispatch"))
+
+
+async def begun(dispatch: Dispatch, *names: str) -> None:
+    await until(lambda: all(name in dispatch.lanes and dispatch.lanes[name].offsets for name in names))
+
+
+async def test_a_system_hears_of_everything_in_order_and_of_several_alerts_at_once(settings: Settings) -> None:
+    erp = Notes(delay_s=0.01)
+    async with dispatching(settings, routes_to(erp="machine"), {"erp": erp}) as dispatch:
+        await begun(dispatch, "erp")
+        await tell(settings, ALERTS)
+        await until(lambda: set(erp.heard) == wanted(ALERTS))
+        assert in_order(erp.heard)
+        assert len(erp.heard) == len(ALERTS)
+        assert 1 < erp.most_at_once <= 8
+        await until(lambda: dispatch.lanes["erp"].behind_records == 0)
+    assert erp.closed == 1
+
+
+async def test_who_is_new_hears_nothing_of_before_and_a_restart_goes_on_where_it_was(settings: Settings) -> None:
+    erp, again = Notes(), Notes()
+    await tell(settings, [transition("old", 1, "opened")])
+    async with dispatching(settings, routes_to(erp="machine"), {"erp": erp}) as dispatch:
+        await begun(dispatch, "erp")
+        await tell(settings, [transition("new", 1, "opened")])
+        await until(lambda: erp.heard)
+    await tell(settings, [transition("new", 2, "resolved"), transition("old", 2, "resolved"), transition("b", 1, "opened")])
+    async with dispatching(settings, routes_to(erp="machine"), {"erp": again}):
+        await until(lambda: len(again.heard) >= 2)
+
+    assert erp.heard == [("new", 1)]
+    # Of the old one it never heard that it was open, so it does not hear of its end.
+    assert sorted(again.heard) == [("b", 1), ("new", 2)]
+
+
+async def test_a_sink_that_fails_or_is_slow_holds_up_nobody_else(settings: Settings) -> None:
+    down = Notes(error=SinkError("the password is wrong", retryable=True))
+    slow, well, person = Notes(delay_s=30.0), Notes(), Notes()
+    sinks = {"down": down, "slow": slow, "well": well, "person": person}
+    routes = routes_to(down="machine", slow="machine", well="machine", person="people")
+    async with dispatching(settings, routes, sinks) as dispatch:
+        await begun(dispatch, *sinks)
+        await tell(settings, [transition("a", 1, "opened"), transition("b", 1, "opened")])
+        await until(lambda: len(well.heard) == len(person.heard) == 2)
+        assert person.most_at_once == 1
+        await until(lambda: dispatch.lanes["down"].caller.breaker.is_open)
+        assert dispatch.counters["down"].results["retried"] >= 5
+        assert down.heard == slow.heard == []
+        down.error = None
+        await until(lambda: len(down.heard) == 2)
+        assert dispatch.lanes["down"].caller.breaker.failing_since_s is None
+
+
+async def test_what_a_sink_refuses_for_good_is_a_dead_letter_and_the_rest_goes_on(settings: Settings) -> None:
+    strict = Notes(error=SinkError("400: no such field", retryable=False))
+    async with dispatching(settings, routes_to(strict="machine"), {"strict": strict}) as dispatch:
+        await begun(dispatch, "strict")
+        await tell(settings, [transition("a", 1, "opened")])
+        await until(lambda: dispatch.counters["strict"].results["refused"] == 1)
+        assert strict.asked == 3
+        strict.error = None
+        await tell(settings, [transition("b", 1, "opened")])
+        await until(lambda: strict.heard == [("b", 1)])
+    async with reading(settings, TopicPartition(settings.topic("deadletters"), 0)) as letters:
+        headers = [{name: text.decode() for name, text in letter.headers} for letter in letters]
+    assert [(one["stage"], one["topic"], one["reason"]) for one in headers] == [
+        ("deliver", settings.topic("alerts"), "sink_refused")
+    ]
+    assert headers[0]["message"] == "strict refuses it: 400: no such field"
+
+
+async def test_what_is_being_told_at_a_stop_is_finished(settings: Settings) -> None:
+    erp, again = Notes(delay_s=0.4), Notes()
+    async with dispatching(settings, routes_to(erp="machine"), {"erp": erp}) as dispatch:
+        await begun(dispatch, "erp")
+        await tell(settings, ALERTS)
+        await until(lambda: erp.asked > 0)
+    async with dispatching(settings, routes_to(erp="machine"), {"erp": again}):
+        await until(lambda: set(erp.heard) | set(again.heard) == wanted(ALERTS))
+        await asyncio.sleep(0.2)
+
+    assert erp.heard
+    assert not set(erp.heard) & set(again.heard)
+    assert in_order([*erp.heard, *again.heard])
+
+
+async def test_of_two_workers_one_tells_and_the_other_goes_on_when_it_stops(settings: Settings) -> None:
+    first, second = Notes(), Notes()
+    routes = routes_to(erp="machine")
+    async with dispatching(settings, routes, {"erp": second}) as other:
+        async with dispatching(settings, routes, {"erp": first}) as one:
+            await until(lambda: bool(one.lanes) != bool(other.lanes))
+            await until(lambda: any(lane.offsets for dispatch in (one, other) for lane in dispatch.lanes.values()))
+            await tell(settings, ALERTS[:30])
+            await until(lambda: len({*first.heard, *second.heard}) == 30)
+        await until(lambda: bool(other.lanes))
+        await tell(settings, ALERTS[30:])
+        await until(lambda: {*first.heard, *second.heard} == wanted(ALERTS))
+
+    assert len(first.heard) + len(second.heard) == len(ALERTS)
+    assert in_order([*first.heard, *second.heard])
