@@ -1,6 +1,7 @@
-"""JSON Schema 2020-12 of every topic, made from the structs, so that there is no second truth.
+"""JSON Schema 2020-12 of every record, made from the structs, so that there is no second truth; with examples.
 
-`python -m schemas.json_schema` writes the files beside this module; they are committed, and ship with the package.
+`python -m schemas.json_schema` writes the files beside this module; they are committed, and ship with the package. The
+examples are in `schemas/examples`, one a line, as the codec writes them.
 """
 
 from collections.abc import Mapping
@@ -13,36 +14,49 @@ import orjson
 
 from schemas.control import AnyControl, CalendarPublished, FeedConfirmed, FeedGap, ModelPublished, RulesPublished
 from schemas.decisions import AlertRecord, ErasureRecord, ExampleRecord, LifecycleRecord, RiskRecord
+from schemas.deliveries import AnyLedger
 from schemas.events import AnyEvent
-from schemas.progress import Heartbeat
+from schemas.model_pin import ModelPin
+from schemas.progress import Arrivals, Heartbeat, SourceEpoch
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 DIRECTORY: Final = Path(__file__).parent / "jsonschema"
+_EXAMPLES: Final = Path(__file__).parent / "examples"
 _REFERENCE: Final = "#/$defs/{name}"
 _RFC_3339: Final = {"type": "string", "format": "date-time", "description": "RFC 3339 text with an offset, in place of `at_ms`"}
 
 _TITLE_BY_NAME: Final[Mapping[str, str]] = {
     "alerts": "A record of the alert topics (alerts, shadow)",
+    "arrivals": "What the clock has learned of the usual arrivals of a feed",
     "control": "A document of the control topic",
+    "deliveries": "What a recipient was told, what waits, and up to where alerts were read",
     "erasures": "The proof that a customer was erased",
     "events": "A record of the log: an event or a control record",
     "examples": "A matured training example",
     "lifecycle": "A change of a customer's stage",
+    "model_pins": "Which model people hold in force",
     "progress": "A report of ingest about a source partition",
     "risk": "The churn risk of a customer",
     "source": "An event as a source topic or a file may bring it",
+    "source_epochs": "Which topic it is that events of a source come from",
 }
 _TYPES_BY_NAME: Final[Mapping[str, Any]] = {
     "alerts": AlertRecord,
+    "arrivals": Arrivals,
     "control": RulesPublished | CalendarPublished | ModelPublished | FeedConfirmed | FeedGap,
+    "deliveries": AnyLedger,
     "erasures": ErasureRecord,
     "events": AnyEvent | AnyControl,
     "examples": ExampleRecord,
     "lifecycle": LifecycleRecord,
+    "model_pins": ModelPin,
     "progress": Heartbeat,
     "risk": RiskRecord,
     "source": AnyEvent,
+    "source_epochs": SourceEpoch,
 }
+NAMES: Final = tuple(_TYPES_BY_NAME)
+"""Of all schemas."""
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -54,7 +68,16 @@ def schema(name: str) -> dict[str, Any]:
     (root,), components = msgspec.json.schema_components([_TYPES_BY_NAME[name]], ref_template=_REFERENCE)
     if name == "source":
         _allow_text_for_the_time(components)
-    return {"$schema": DIALECT, "title": _TITLE_BY_NAME[name], **_tidied(root), "$defs": _tidied(components)}
+    head = {"$schema": DIALECT, "title": _TITLE_BY_NAME[name], "examples": examples(name)}
+    return {**head, **_tidied(root), "$defs": _tidied(components)}
+
+
+def examples(name: str) -> list[dict[str, Any]]:
+    """Records that the schema of this name describes, each of another kind or with other fields."""
+    if name == "events":
+        return [event for part in ("source", "clock", "control") for event in examples(part) if "at_ms" in event]
+    lines = (_EXAMPLES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [orjson.loads(line) for line in lines]
 
 
 def rendered() -> dict[str, bytes]:

@@ -55,7 +55,7 @@ class ModelStore:
         if key == STATE_KEY:
             self.state = record.value
         elif key == PIN_KEY:
-            self.pin = _decode_pin(record.value) if record.value is not None else ModelPin()
+            self.pin = decode_pin(record.value) if record.value is not None else ModelPin()
         elif key.startswith(_VERSION_PREFIX.encode()):
             version = key.decode(errors="replace").removeprefix(_VERSION_PREFIX)
             self.versions.pop(version, None)
@@ -138,7 +138,7 @@ def with_action(pin: ModelPin, action: ModelAction) -> Row:
         ContractError: nobody could read it: a name that is empty, a reason that is too long.
     """
     value = encode(ModelPin(actions=[*pin.actions, action][-MOST_ACTIONS:]))
-    _decode_pin(value)
+    decode_pin(value)
     return Row(PIN_KEY, value)
 
 
@@ -146,7 +146,12 @@ def _key(version: str) -> bytes:
     return f"{_VERSION_PREFIX}{version}".encode()
 
 
-def _decode_pin(value: bytes) -> ModelPin:
+def decode_pin(value: bytes) -> ModelPin:
+    """Which model is held, as the topic has it.
+
+    Raises:
+        ContractError: it is no such record.
+    """
     try:
         return msgspec.json.decode(value, type=ModelPin)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -10,6 +10,7 @@ from msgspec import inspect
 
 from schemas.control import AnyControl
 from schemas.decisions import AnyDecision
+from schemas.deliveries import AnyLedger
 from schemas.events import AnyEvent
 from schemas.progress import Heartbeat
 
@@ -19,7 +20,8 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 EVENT_STRUCTS: tuple[type[msgspec.Struct], ...] = get_args(AnyEvent)
 CONTROL_STRUCTS: tuple[type[msgspec.Struct], ...] = get_args(AnyControl)
 DECISION_STRUCTS: tuple[type[msgspec.Struct], ...] = get_args(AnyDecision)
-STRUCTS: tuple[type[msgspec.Struct], ...] = (*EVENT_STRUCTS, *CONTROL_STRUCTS, *DECISION_STRUCTS, Heartbeat)
+LEDGER_STRUCTS: tuple[type[msgspec.Struct], ...] = get_args(AnyLedger)
+STRUCTS: tuple[type[msgspec.Struct], ...] = (*EVENT_STRUCTS, *CONTROL_STRUCTS, *DECISION_STRUCTS, *LEDGER_STRUCTS, Heartbeat)
 
 
 def structs(struct: type[msgspec.Struct], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

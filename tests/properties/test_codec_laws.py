@@ -7,9 +7,9 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import CONTROL_STRUCTS, DECISION_STRUCTS, EVENT_STRUCTS, STRUCTS, structs
+from strategies import CONTROL_STRUCTS, DECISION_STRUCTS, EVENT_STRUCTS, LEDGER_STRUCTS, STRUCTS, structs
 
-from schemas.codec import convert_record, decode_decision, decode_heartbeat, decode_line, decode_record, encode
+from schemas.codec import convert_record, decode_decision, decode_heartbeat, decode_ledger, decode_line, decode_record, encode
 from schemas.errors import CODES, ContractError
 from schemas.instants import format_instant
 
@@ -17,6 +17,8 @@ from schemas.instants import format_instant
 def decode(struct: type[Any], value: bytes) -> Any:
     if struct in DECISION_STRUCTS:
         return decode_decision(value)
+    if struct in LEDGER_STRUCTS:
+        return decode_ledger(value)
     return decode_record(value) if struct in (*EVENT_STRUCTS, *CONTROL_STRUCTS) else decode_heartbeat(value)
 
 
