@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from streams import cli_alerts, cli_dlq, cli_evaluate, cli_feed, cli_mapping, cli_model, cli_rules, cli_sources
+from streams import cli_alerts, cli_dlq, cli_evaluate, cli_feed, cli_mapping, cli_model, cli_rules, cli_sources, cli_storm
 
 if TYPE_CHECKING:
     from streams.settings import Role, Settings
@@ -22,6 +22,7 @@ UNUSABLE: Final = 2
 # By name, so that nothing is imported to look for errors that did not happen.
 _UNUSABLE: Final = frozenset(
     {"SettingsError", "RulesFileError", "MappingError", "TableError", "TopicNotFound", "SourcesError", "ReplayError"}
+    | {"RoutesFileError"}
 )
 _FAILED: Final = frozenset(
     {"TopicsError", "ImportRefused", "ExportRefused", "PublishRefused", "DemoError", "KafkaError", "ContractError"}
@@ -30,6 +31,7 @@ _FAILED: Final = frozenset(
         "ActionRefused",
         "DlqError",
         "FeedRefused",
+        "StormRefused",
         "RulesNotFound",
         "ModelNotFound",
         "PinRefused",
@@ -50,6 +52,7 @@ app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_feed.app, name="feed")
 app.add_typer(cli_sources.app, name="sources")
 app.add_typer(cli_dlq.app, name="dlq")
+app.add_typer(cli_storm.app, name="storm")
 cli_alerts.add_commands(app)
 cli_evaluate.add_commands(app)
 

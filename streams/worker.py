@@ -22,6 +22,7 @@ from streams.metrics_server import serving
 from streams.refusals import BrokerRefusedError
 from streams.restore import LogGapError
 from streams.rights import check_rights
+from streams.routes_file import RoutesFileError
 from streams.settings import Role, Settings, SettingsError, variable
 from streams.sources import SourcesError, load_sources
 from streams.topics import TopicsError, check_topics
@@ -151,7 +152,7 @@ def run_worker(settings: Settings, roles: Sequence[Role] = ()) -> NoReturn:
 def _run(settings: Settings, roles: Sequence[Role]) -> int:
     try:
         asyncio.run(_serve(settings, roles, StopLimit()))
-    except (TopicsError, SourcesError, SettingsError, BrokerRefusedError, LogGapError) as unfit:
+    except (TopicsError, SourcesError, SettingsError, RoutesFileError, BrokerRefusedError, LogGapError) as unfit:
         for fault in str(unfit).splitlines():
             log.error("worker.cannot_start", reason=fault)  # noqa: TRY400 - the sentence says it all
         return EXIT_FAILED

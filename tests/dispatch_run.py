@@ -71,6 +71,7 @@ class Notes:
 
     name: str = "notes"
     heard: list[Heard] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     error: SinkError | None = None
     delay_s: float = 0.0
     asked: int = 0
@@ -88,6 +89,7 @@ class Notes:
             self._at_once -= 1
         if self.error is not None:
             raise self.error
+        self.notices += [record for record in records if isinstance(record, Notice)]
         for record in records:
             alerts = [item.alert for item in record.items] if isinstance(record, Notice) else [record]
             self.heard += [(alert.alert_id, alert.sequence) for alert in alerts if isinstance(alert, AlertRecord)]

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from aiokafka.structs import TopicPartition
 from detect_log import new_installation, reading, until
 from dispatch_run import Notes, dispatching, in_order, life, routes_to, tell, transition, wanted
 
+from schemas.instants import HOUR_MS
 from sinks.base import SinkError
+from sinks.routes import StormLimit
 from streams.dispatch import Dispatch
 from streams.settings import Settings
+from streams.storm_command import StormRefused, held, order
 
 pytestmark = pytest.mark.kafka
 
@@ -122,3 +126,28 @@ async def test_of_two_workers_one_tells_and_the_other_goes_on_when_it_stops(sett
 
     assert len(first.heard) + len(second.heard) == len(ALERTS)
     assert in_order([*first.heard, *second.heard])
+
+
+async def test_a_storm_is_one_message_and_what_is_held_is_told_when_somebody_says_so(settings: Settings) -> None:
+    room, again, erp = Notes(), Notes(), Notes()
+    routes = replace(routes_to(room="people", erp="machine"), storm=StormLimit(within_ms=HOUR_MS, customers=5))
+    storm = [transition(f"s{number:02}", 1, "opened") for number in range(20)]
+    async with dispatching(settings, routes, {"room": room, "erp": erp}) as dispatch:
+        await begun(dispatch, "room", "erp")
+        await tell(settings, storm)
+        await until(lambda: len(erp.heard) == 20)  # systems have no storms
+        await until(lambda: dispatch.waiting()["room", "storm"] and room.notices)
+        await until(lambda: dispatch.lanes["room"].behind_records == 0)
+    (held_now,) = await asyncio.to_thread(held, settings)
+    assert (held_now.rule, held_now.recipient) == ("silent", "room")
+    assert [notice.kind for notice in room.notices if notice.kind == "storm"] == ["storm"]
+    assert len(room.heard) + held_now.held == 20
+
+    async with dispatching(settings, routes, {"room": again, "erp": Notes()}) as dispatch:
+        await begun(dispatch, "room")
+        await asyncio.to_thread(order, settings, "silent", "release", "lena")
+        await until(lambda: len({*room.heard, *again.heard}) == 20)
+    assert not {*room.heard} & {*again.heard}
+    assert await asyncio.to_thread(held, settings) == []
+    with pytest.raises(StormRefused, match="no alerts of 'silent' are held"):
+        await asyncio.to_thread(order, settings, "silent", "drop", "lena")
