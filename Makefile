@@ -45,7 +45,7 @@ check: $(STAMP) ## formatting, lint, types, who imports whom, JSON Schemas
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit/test_json_schema.py
+	$(BIN)/python -m pytest -q tests/unit/test_json_schema.py tests/unit/test_asyncapi.py
 
 format: $(STAMP) ## write the code as `make check` wants it
 	$(BIN)/ruff format .

@@ -230,12 +230,16 @@ def doctor(*, as_json: Machine = False) -> None:
 
 @app.command()
 def schemas(
-    out: Annotated[Path | None, typer.Option(help="Folder to write them to; by default the one in the package.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write them to; by default where the package has them.")] = None,
 ) -> None:
-    """Write the JSON Schema of every topic."""
+    """Write the JSON Schema of every record, and the AsyncAPI description of every topic."""
     from schemas.json_schema import DIRECTORY, write
+    from streams.asyncapi import FILE
+    from streams.asyncapi import write as write_asyncapi
 
-    typer.echo("\n".join(str(path) for path in write(out or DIRECTORY)))
+    folder = FILE.parent if out is None else out
+    paths = [*write(folder / DIRECTORY.name), write_asyncapi(folder / FILE.name)]
+    typer.echo("\n".join(str(path) for path in paths))
 
 
 def _says(error: Exception, names: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""The topics: one table of how each is made, and the check that what exists agrees with it."""
+"""The topics: creating what is missing, and the check that what exists agrees with the table."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from schemas.instants import DAY_MS
-from streams.settings import Settings, Topic
+from streams.settings import Settings
+from streams.topic_table import SOURCE, TABLE, TopicForm
 
 DEFAULT_SOURCES: Final = ("orders", "logins", "tickets")
 """Source topics when no file lists others; `Settings.source_prefix` stands before them."""
@@ -19,47 +19,6 @@ MAX_VALUE_BYTES: Final = 900_000
 A longer value of a dead letter is cut; then its length and digest stand in the headers.
 """
 
-_COMPACT: Final = {"cleanup.policy": "compact"}
-_DELETE: Final = {"cleanup.policy": "delete"}
-_FOR_EVER: Final = {"retention.ms": "-1"}
-_FOR_A_MONTH: Final = {"retention.ms": str(30 * DAY_MS)}
-# What was redriven is read there: it must outlive its dead letter, which goes with a segment of up to a week.
-_FOR_TWO_MONTHS: Final = {"retention.ms": str(60 * DAY_MS)}
-# The broker's own time: what the clock reads, and what keeps records with old timestamps from expiring at once.
-_BROKER_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
-_COMPACT_EARLY: Final = {"min.cleanable.dirty.ratio": "0.2"}
-# The segment that is written to is never compacted: with the usual 1 GiB the clock would read weeks of heartbeats at a start.
-_SMALL_SEGMENTS: Final = {"segment.bytes": str(16 << 20)}
-_KEEP_STEPS_A_WEEK: Final = {"min.compaction.lag.ms": str(7 * DAY_MS)}
-
-
-@dataclass(frozen=True)
-class _Form:
-    """How a topic is made."""
-
-    configs: Mapping[str, str]
-    partitioned: bool = False
-    """As many partitions as the log has; else one."""
-
-
-_TABLE: Final[Mapping[Topic, _Form]] = {
-    "events": _Form(_DELETE | _FOR_EVER | _BROKER_TIME, partitioned=True),
-    "control": _Form(_COMPACT | _BROKER_TIME),
-    "state": _Form(_COMPACT | _COMPACT_EARLY, partitioned=True),
-    "alerts": _Form(_COMPACT | _KEEP_STEPS_A_WEEK, partitioned=True),
-    "shadow": _Form(_DELETE | _FOR_A_MONTH, partitioned=True),
-    "risk": _Form(_COMPACT, partitioned=True),
-    "lifecycle": _Form(_COMPACT, partitioned=True),
-    "examples": _Form(_DELETE | _FOR_EVER),
-    "erasures": _Form(_DELETE | _FOR_EVER),
-    "models": _Form(_COMPACT),
-    "progress": _Form(_COMPACT | _COMPACT_EARLY | _SMALL_SEGMENTS | _BROKER_TIME),
-    "deadletters": _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME),
-    "redrive": _Form(_DELETE | _FOR_TWO_MONTHS | _BROKER_TIME),
-    "actions": _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME),
-    "deliveries": _Form(_COMPACT),
-}
-_SOURCE: Final = _Form(_DELETE | _FOR_A_MONTH | _BROKER_TIME, partitioned=True)
 # What makes another topic of it. The rest, like a retention, is the operator's to change.
 _FIXED_CONFIGS: Final[Mapping[str, str]] = {"cleanup.policy": "delete", "message.timestamp.type": "CreateTime"}
 
@@ -91,9 +50,9 @@ def topic_specs(settings: Settings, sources: Iterable[str] | None = None) -> lis
     if sources is None:
         sources = default_sources(settings)
     safety = {"min.insync.replicas": "2"} if settings.replication > 2 else {}
-    ours = [_spec(settings, settings.topic(name), form, safety, ours=True) for name, form in _TABLE.items()]
+    ours = [_spec(settings, settings.topic(name), form, safety, ours=True) for name, form in TABLE.items()]
     known = {spec.name for spec in ours}
-    return ours + [_spec(settings, name, _SOURCE, safety, ours=False) for name in sources if name not in known]
+    return ours + [_spec(settings, name, SOURCE, safety, ours=False) for name in sources if name not in known]
 
 
 def default_sources(settings: Settings) -> list[str]:
@@ -153,7 +112,7 @@ def partition_count(settings: Settings, topic: str) -> int | None:
         return len(admin.describe_topics([topic])[0]["partitions"])
 
 
-def _spec(settings: Settings, name: str, form: _Form, safety: Mapping[str, str], *, ours: bool) -> TopicSpec:
+def _spec(settings: Settings, name: str, form: TopicForm, safety: Mapping[str, str], *, ours: bool) -> TopicSpec:
     return TopicSpec(name, settings.partitions if form.partitioned else 1, {**form.configs, **safety}, ours)
 
 

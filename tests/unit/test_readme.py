@@ -18,6 +18,7 @@ from streams.rules_file import parse_rules
 from streams.rules_kinds import KINDS
 from streams.settings import ROLES, Topic, variables
 from streams.sources import read_sources
+from streams.topic_table import TABLE
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -69,9 +70,13 @@ def test_every_setting_has_a_row_with_its_default_and_its_purpose() -> None:
     assert [row for row in ROWS if row.startswith("| `CHURN_")] == rows
 
 
-def test_every_topic_has_a_row() -> None:
-    rows = [row.split("`")[1] for row in ROWS if row.startswith("| `churn.")]
-    assert sorted(rows) == sorted(f"churn.{topic}" for topic in get_args(Topic))
+def test_every_topic_has_the_row_that_the_table_says() -> None:
+    rows = [
+        f"| `churn.{topic}` | {form.key} | {'P' if form.partitioned else 1} | {form.written_by} | {form.says} |"
+        for topic, form in TABLE.items()
+    ]
+    assert sorted(row for row in ROWS if row.startswith("| `churn.")) == sorted(rows)
+    assert sorted(TABLE) == sorted(get_args(Topic))
 
 
 def test_every_target_has_a_row() -> None:
