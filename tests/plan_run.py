@@ -96,13 +96,13 @@ class Lane:
     ledger: dict[bytes, AnyLedger] = field(default_factory=dict)
     told: list[tuple[int, str, tuple[tuple[str, int], ...]]] = field(default_factory=list)
     done: int = 0
+    position: int = 0
 
     def run(self, ops: Sequence[Op]) -> "Lane":
-        plan, position = self._restarted(), 0
-        while position < len(ops):
+        plan = self._restarted()
+        while self.position < len(ops):
             try:
-                self._carry_out(plan, ops[position])
-                position += 1
+                self._carry_out(plan, ops[self.position])
             except Crash:
                 plan = self._restarted()
         return self
@@ -127,6 +127,8 @@ class Lane:
         self._do(plan.due(op.now_ms), op.now_ms, forget)
         next_ms = plan.next_due_ms()
         assert next_ms is None or next_ms > op.now_ms, "asked again at once, and for ever"
+        self._act()
+        self.position += 1
         for key in forget:
             self._act()
             self.ledger.pop(key, None)
