@@ -141,9 +141,9 @@ class _Document:
         destination, entry = reached.destination, EntryAtHand(node, place, values)
         reads_address = KINDS[destination.kind].address
         if destination.audience == "machine":
-            entry.refuse("via", f"{destination.name!r} is a {destination.kind}, which no person reads")
+            entry.refuse("via", f"{destination.name!r} is a system ({destination.kind}), which no person reads")
         elif reads_address is None and "address" in values:
-            entry.refuse("address", f"a {destination.kind} reaches whoever it reaches: leave the address out")
+            entry.refuse("address", f"by {destination.kind} nobody has an address: leave it out")
         elif reads_address is not None and "address" not in values:
             entry.refuse("address", f"`address` is missing: by {destination.kind} everybody has one")
         elif reads_address is not None:
@@ -198,7 +198,7 @@ class _Document:
     def _told(self, node: Node, place: Place, *, owner: bool) -> str:
         found = text(node, place)
         known = [*self._names("destinations"), *self._names("people"), *([OWNER] if owner else [])]
-        if found not in known:
+        if found not in known and self._names("destinations"):
             raise Refused(node.line, f"{found!r} is neither a destination nor a person of this file; {meant(found, known)}")
         read = self._destinations.get(found)
         if read is not None and read.needs_address:

@@ -22,7 +22,7 @@ _STORM: Final = {
 }
 
 
-def read_storms(node: Node, place: Place) -> tuple[StormLimit | None, Mapping[str, StormLimit]] | None:
+def read_storms(node: Node, place: Place) -> tuple[StormLimit, Mapping[str, StormLimit]] | None:
     """The limit of every rule, and those of single rules, which stand for themselves: of the others only `within` holds."""
     fields = {**_STORM, "rules": Field(mapping_of(lambda node, at: read_fields(node, at, _STORM)))}
     read = read_fields(node, place, fields)
@@ -32,7 +32,7 @@ def read_storms(node: Node, place: Place) -> tuple[StormLimit | None, Mapping[st
     for rule, limit in limits.items():
         if limit is None:
             place.at("rules").at(rule).refuse(node.line, _NO_LIMIT)
-    usual = _storm({"within": within} | read) if {"customers", "share"} & set(read) else USUAL_STORM
+    usual = _storm({"within": within} | read) or StormLimit(exact_ms(within), USUAL_STORM.customers)
     return usual, {rule: limit for rule, limit in limits.items() if limit is not None}
 
 

@@ -1,8 +1,8 @@
 """Which recipients a route reaches."""
 
 import pytest
-
 from plan_run import machine, person, record
+
 from schemas.decisions import AlertRecord
 from sinks.routes import Route, Routes, StormLimit, rule_id
 
@@ -31,7 +31,7 @@ def reached(alert: AlertRecord, *routes: Route) -> list[tuple[int, tuple[str, ..
         ({"owner": frozenset(["ann"]), "tier": frozenset(["silver"])}, False),
     ],
 )
-def test_all_conditions_of_a_route_hold_for_what_it_takes(conditions: dict[str, frozenset[str]], holds: bool) -> None:
+def test_all_conditions_of_a_route_hold_for_what_it_takes(conditions: dict[str, frozenset[str]], *, holds: bool) -> None:
     alert = record(rule="reply-8h@1", tier="gold", owner="ann")
     assert Route(1, 1, ("room",), **conditions).matches(alert) == holds  # type: ignore[arg-type]
 
