@@ -69,9 +69,9 @@ class MachinePlan:
         )
         if not over:
             self._rows[alert.alert_id] = told
-            return Step(alert.alert_id, (alert,), (told,))
+            return Step(alert.alert_id, (alert,), (told,), why="system")
         self._rows.pop(alert.alert_id, None)
-        return Step(alert.alert_id, (alert,), (told,), (told.key(),))
+        return Step(alert.alert_id, (alert,), (told,), (told.key(),), why="system")
 
     def _concerns(self, alert: AlertRecord, row: ToldRecord | None) -> bool:
         """It hears the end of what it was told, and what else a route sends it; not the beginning of what is inhibited."""

@@ -153,21 +153,21 @@ class PeoplePlan:
         self._storms.count(alert, now_ms)
         yield from self._storm(alert, now_ms)
         if rule_id(alert) in self._storms.running:
-            yield self._telling.later(alert, now_ms, "storm", None, opened=opened)
+            yield self._telling.later(alert, now_ms, "storm", None, opened=opened, why="storm")
             return
         way = way_of(alert, self._recipient, self._telling.used(alert, now_ms), now_ms)
         if way.wait is None:
-            yield self._telling.at_once(alert, now_ms, opened=True, spends=way.spends)
+            yield self._telling.at_once(alert, now_ms, way, opened=True)
         else:
-            yield self._telling.later(alert, now_ms, way.wait, way.due_ms, opened=opened)
+            yield self._telling.later(alert, now_ms, way.wait, way.due_ms, opened=opened, why=way.why)
 
     def _warn(self, row: ToldRecord | None, alert: AlertRecord, now_ms: int) -> Iterator[Step]:
         """By the time of a digest a warning says nothing: then it is not told."""
         way = way_of(alert, self._recipient, self._telling.used(alert, now_ms), now_ms)
         if way.wait is None:
-            yield self._telling.at_once(alert, now_ms, opened=False, spends=way.spends)
+            yield self._telling.at_once(alert, now_ms, way, opened=False)
         elif way.wait == "quiet":
-            yield self._telling.later(alert, now_ms, way.wait, way.due_ms, opened=False)
+            yield self._telling.later(alert, now_ms, way.wait, way.due_ms, opened=False, why=way.why)
         elif row is not None:
             yield self._telling.silently(alert, now_ms, "sent", opened=False)
 

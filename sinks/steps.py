@@ -23,6 +23,8 @@ class Step:
     forget: tuple[bytes, ...] = ()
     """Keys of `churn.deliveries` that are over: tombstones, written once the position is behind the record. A later step
     that remembers such a key takes it back."""
+    why: str = ""
+    """Why so, and not at another time: a code of `sinks.manners.Why`, or `system`, `storm`."""
 
 
 @dataclass(frozen=True, slots=True)

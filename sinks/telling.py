@@ -9,7 +9,7 @@ from schemas.decisions import CLOSED_STATES, AlertRecord
 from schemas.deliveries import BudgetRecord, StormRecord, Told, ToldRecord, Wait
 from sinks.base import NoticeKind, Storm
 from sinks.local_hours import local_date
-from sinks.manners import urgency
+from sinks.manners import Way, urgency
 from sinks.routes import Recipient, rule_id
 from sinks.steps import Draft, Step, Write
 from sinks.storms import Storms
@@ -42,23 +42,24 @@ class Telling:
             return 0
         return self.budget.used - (self.budget.last == _key(alert))
 
-    def at_once(self, alert: AlertRecord, now_ms: int, *, opened: bool, spends: bool) -> Step:
+    def at_once(self, alert: AlertRecord, now_ms: int, way: Way, *, opened: bool) -> Step:
         """A message of its own."""
         notice = self._write(self._draft(_key(alert), [alert], now_ms))
         row = self._row(alert, now_ms, "sent", opened=opened)
-        if not spends:
-            return Step(alert.alert_id, (notice,), (row,))
+        if not way.spends:
+            return Step(alert.alert_id, (notice,), (row,), why=way.why)
         used = self.used(alert, now_ms) + 1
         self.budget = BudgetRecord(recipient=self._recipient.name, day=self._day(now_ms), used=used, last=_key(alert))
-        return Step(alert.alert_id, (notice,), (self.budget, row))
+        return Step(alert.alert_id, (notice,), (self.budget, row), why=way.why)
 
-    def later(self, alert: AlertRecord, now_ms: int, wait: Wait, due_ms: int | None, *, opened: bool) -> Step:
+    def later(self, alert: AlertRecord, now_ms: int, wait: Wait, due_ms: int | None, *, opened: bool, why: str = "") -> Step:
         """It waits until an instant, or for the end of a storm."""
-        return self._remembered(self._row(alert, now_ms, "waits", opened=opened, wait=wait, due_ms=due_ms))
+        row = self._row(alert, now_ms, "waits", opened=opened, wait=wait, due_ms=due_ms)
+        return Step(alert.alert_id, remember=(row,), why=why)
 
     def silently(self, alert: AlertRecord, now_ms: int, told: Told, *, opened: bool) -> Step:
         """Nothing is said."""
-        return self._remembered(self._row(alert, now_ms, told, opened=opened))
+        return Step(alert.alert_id, remember=(self._row(alert, now_ms, told, opened=opened),))
 
     def not_told(self, row: ToldRecord, alert: AlertRecord, now_ms: int) -> Step:
         """What waited is not said any more; who knew of the alert before still does."""
@@ -90,9 +91,6 @@ class Telling:
         self.rows.pop(row.alert_id)
         self.fading.pop(row.alert_id, None)
         return Step(row.alert_id, forget=(row.key(),))
-
-    def _remembered(self, row: ToldRecord) -> Step:
-        return Step(row.alert_id, remember=(row,))
 
     def _sent(self, alert: AlertRecord, row: ToldRecord, now_ms: int) -> ToldRecord:
         if alert.state in CLOSED_STATES:

@@ -1,7 +1,7 @@
 """Alerts by their id: in the topics, or in a file of records as `replay` prints them."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,18 +34,20 @@ def in_file(path: Path, wanted: str) -> list[AlertRecord]:
         ContractError: a line that names it is no record.
         OSError: the file cannot be read.
     """
-    found: list[AlertRecord] = []
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if wanted.encode() not in line:
-                continue
-            try:
-                record = decode_decision(line)
-            except ContractError as error:
-                raise ContractError(error.code, f"{path}, line {number}: {error.message}") from None
-            if isinstance(record, AlertRecord):
-                found.append(record)
-    return chosen(found, wanted, str(path))
+    return chosen(_in_lines(path, wanted.encode()), wanted, str(path))
+
+
+def all_in_file(path: Path) -> list[list[AlertRecord]]:
+    """The records of every alert, in order, from JSON lines; alerts as they come.
+
+    Raises:
+        ContractError: a line is no record.
+        OSError: the file cannot be read.
+    """
+    by_id: dict[str, list[AlertRecord]] = {}
+    for record in _in_lines(path, b""):
+        by_id.setdefault(record.alert_id, []).append(record)
+    return [sorted(records, key=lambda record: record.sequence) for records in by_id.values()]
 
 
 def in_topics(settings: Settings, wanted: str, topics: Sequence[Topic]) -> list[AlertRecord]:
@@ -99,3 +101,16 @@ async def _read(settings: Settings, wanted: str, names: Sequence[str]) -> list[A
                     if isinstance(decision, AlertRecord):
                         found.setdefault(key, []).append(decision)
     return [record for records in found.values() for record in records]
+
+
+def _in_lines(path: Path, named: bytes) -> Iterator[AlertRecord]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if named not in line:
+                continue
+            try:
+                record = decode_decision(line)
+            except ContractError as error:
+                raise ContractError(error.code, f"{path}, line {number}: {error.message}") from None
+            if isinstance(record, AlertRecord):
+                yield record

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from streams import cli_alerts, cli_dlq, cli_evaluate, cli_feed, cli_mapping, cli_model, cli_rules, cli_sources, cli_storm
+from streams import (
+    cli_alerts,
+    cli_dlq,
+    cli_evaluate,
+    cli_feed,
+    cli_mapping,
+    cli_model,
+    cli_route,
+    cli_rules,
+    cli_sources,
+    cli_storm,
+)
 
 if TYPE_CHECKING:
     from streams.settings import Role, Settings
@@ -21,8 +32,8 @@ FAILED: Final = 1
 UNUSABLE: Final = 2
 # By name, so that nothing is imported to look for errors that did not happen.
 _UNUSABLE: Final = frozenset(
-    {"SettingsError", "RulesFileError", "MappingError", "TableError", "TopicNotFound", "SourcesError", "ReplayError"}
-    | {"RoutesFileError"}
+    {"SettingsError", "RulesFileError", "RoutesFileError", "MappingError", "TableError", "TopicNotFound"}
+    | {"SourcesError", "ReplayError"}
 )
 _FAILED: Final = frozenset(
     {"TopicsError", "ImportRefused", "ExportRefused", "PublishRefused", "DemoError", "KafkaError", "ContractError"}
@@ -51,6 +62,7 @@ app.add_typer(cli_mapping.app, name="mapping")
 app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_feed.app, name="feed")
 app.add_typer(cli_sources.app, name="sources")
+app.add_typer(cli_route.app, name="route")
 app.add_typer(cli_dlq.app, name="dlq")
 app.add_typer(cli_storm.app, name="storm")
 cli_alerts.add_commands(app)

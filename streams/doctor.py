@@ -30,8 +30,9 @@ from schemas.rule_kinds import (
     SlaRule,
 )
 from schemas.rules import RuleSet
+from streams.routes_file import RoutesFileError, load_routes
 from streams.rules_trail import KEY
-from streams.settings import Settings, Topic
+from streams.settings import Settings, Topic, variable
 from streams.sources import SourcesError, load_sources
 from streams.sources_command import PAUSED, list_sources
 from streams.topic_tail import read_to_end, reader
@@ -56,7 +57,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything that a worker needs; what cannot be looked at, because the broker is away, is left out."""
-    findings = [*_redis(settings), *_broker(settings)]
+    findings = [*_redis(settings), *examine_routes(settings), *_broker(settings)]
     if any(finding.check == "broker" and not finding.good for finding in findings):
         return findings
     try:
@@ -92,6 +93,22 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         yield Finding("redis", good=True, says=f"{settings.redis_url} answers, version {version}")
     finally:
         client.close()
+
+
+def examine_routes(settings: Settings) -> Iterator[Finding]:
+    """Look at the file of routes, and whether its secrets are where it says."""
+    if settings.routes is None:
+        yield Finding("routes", good=True, says=f"{variable('routes')} is not set: nobody is told of alerts")
+        return
+    try:
+        routes = load_routes(settings.routes)
+    except RoutesFileError as faults:
+        for fault in faults.faults:
+            yield Finding("routes", good=False, says=f"{settings.routes}, {fault}")
+    except OSError as error:
+        yield Finding("routes", good=False, says=f"{settings.routes} cannot be read: {error.strerror}")
+    else:
+        yield Finding("routes", good=True, says=f"{settings.routes} tells {', '.join(routes.recipients)}")
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:

@@ -14,6 +14,8 @@ from schemas.events import Event
 from schemas.rules import BandAt, Bands
 from streams.cli import app
 from streams.mapping import parse_mapping
+from streams.routes_common import FileAt
+from streams.routes_file import parse_routes
 from streams.rules_file import parse_rules
 from streams.rules_kinds import KINDS
 from streams.settings import ROLES, Topic, variables
@@ -30,7 +32,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
-RULES, BANDS, SOURCES, MAPPING, NESTED = blocks("yaml")
+RULES, BANDS, ROUTES, SOURCES, MAPPING, NESTED = blocks("yaml")
 
 
 def commands(found: Any, name: str = "churnwatch") -> Iterator[tuple[str, Any]]:
@@ -98,6 +100,11 @@ def test_every_kind_of_rule_has_a_row() -> None:
     _, after = README.split("| kind | opens when | closes when |\n", 1)
     rows = after.split("\n\n", 1)[0].splitlines()[1:]
     assert sorted(word for row in rows for word in re.findall(r"`(\w+)`", row.split("|")[1])) == sorted(KINDS)
+
+
+def test_the_file_of_routes_loads() -> None:
+    routes = parse_routes(ROUTES.encode(), file=FileAt(ROOT, reads_secrets=False))
+    assert sorted(routes.recipients) == ["ann", "pager", "room"]
 
 
 def test_the_mapping_loads_and_makes_events() -> None:
