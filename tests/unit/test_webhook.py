@@ -46,8 +46,10 @@ def numbered(sequence: int, alert_id: str = "a") -> AlertRecord:
 
 async def told(receiver: Receiver, *records: Delivery, **more: Any) -> list[Got]:
     sink = sink_to(receiver, **more)
-    await sink.deliver(records)
-    await sink.close()
+    try:
+        await sink.deliver(records)
+    finally:
+        await sink.close()
     return receiver.got
 
 
