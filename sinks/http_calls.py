@@ -17,6 +17,7 @@ from schemas.secret import Secret
 from sinks.addresses import is_public
 from sinks.base import SinkError
 
+USUAL_TIMEOUT_S: Final = 10.0
 _READ_AT_MOST: Final = 16_384
 _SHOWN_AT_MOST: Final = 200
 _CONNECTIONS: Final = 16
@@ -36,7 +37,7 @@ class CallTerms:
     """Hosts that may have private addresses and be called without TLS. If there are any, others are not called at all."""
     ca: Path | None = None
     """Certificates in PEM that are trusted instead of the system's."""
-    timeout_s: float = 10.0
+    timeout_s: float = USUAL_TIMEOUT_S
     """Of a whole call."""
     authorization: Secret | None = None
     """The header of this name, e.g. `Bearer ...`; None: none is sent."""
@@ -124,15 +125,22 @@ class HttpCaller:
         return socket.socket(family=family, type=kind, proto=protocol)
 
 
-def url_fault(url: str, allow: tuple[str, ...]) -> str | None:
-    """What is wrong with an address, without showing it; None if it may be called."""
+def host_of(url: str) -> str | None:
+    """The host of an address, as `allow` names it; None: it is no address."""
     try:
         found = URL(url)
-        host, port = found.host, found.port
+        is_address = found.scheme in {"https", "http"} and bool(found.port)
     except ValueError:
+        return None
+    return found.host if is_address else None
+
+
+def url_fault(url: str, allow: tuple[str, ...]) -> str | None:
+    """What is wrong with an address, without showing it; None if it may be called."""
+    host = host_of(url)
+    if not host:
         return "it is no address: https://host/path is wanted"
-    if found.scheme not in {"https", "http"} or not host or not port:
-        return "it is no address: https://host/path is wanted"
+    found = URL(url)
     if found.user is not None or found.password is not None:
         return "user and password do not belong in an address: `authorization` has them"
     if allow and host not in allow:

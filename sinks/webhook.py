@@ -36,12 +36,16 @@ class WebhookSink:
     body whenever it is sent; only the time that is signed is another.
     """
 
-    def __init__(self, name: str, terms: WebhookTerms, now_ms: Callable[[], int]) -> None:
-        """Raises ValueError for terms that cannot be used: an address that may not be called, a secret that is none."""
+    def __init__(self, name: str, terms: WebhookTerms, source: str, now_ms: Callable[[], int]) -> None:
+        """Raises ValueError for terms that cannot be used: an address that may not be called, a secret that is none.
+
+        `source` is that of the events, and names the installation.
+        """
         self.name = name
         self._caller = HttpCaller(terms.call)
         self._keys = [key_of(secret) for secret in terms.secrets]
         self._redaction = terms.redaction
+        self._source = source
         self._now_ms = now_ms
 
     async def deliver(self, records: Sequence[Delivery]) -> None:
@@ -70,7 +74,7 @@ class WebhookSink:
 
     async def _post(self, record: AlertRecord | RiskRecord | LifecycleRecord) -> None:
         body = encode(record)
-        event = {name: quote(text, safe=_AS_IT_IS) for name, text in attributes_of(record).items()}
+        event = {name: quote(text, safe=_AS_IT_IS) for name, text in attributes_of(record, self._source).items()}
         timestamp = str(self._now_ms() // 1000)
         signatures = [standard_webhooks.signature(key, event["id"], timestamp, body) for key in self._keys]
         headers = {

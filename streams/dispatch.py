@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import structlog
@@ -59,7 +60,7 @@ def make_dispatch_app(settings: Settings) -> App:
     routes = routes_of(settings)
     if routes is None:
         raise SettingsError(f"{variable('routes')} is not set: nobody is to be told of alerts")
-    return app_of(Dispatch(settings, routes, new_plan, new_sink))
+    return app_of(Dispatch(settings, routes, new_plan, partial(new_sink, settings)))
 
 
 def app_of(dispatch: "Dispatch") -> App:
@@ -83,9 +84,9 @@ def new_plan(recipient: Recipient, routes: Routes, customers: Known) -> Plan:
     return plan_for(recipient, routes, writer_of(routes), customers)
 
 
-def new_sink(recipient: Recipient, routes: Routes) -> Sink:
+def new_sink(settings: Settings, recipient: Recipient, routes: Routes) -> Sink:
     """The sink that reaches a recipient."""
-    return sink_of(routes.destinations[recipient.destination], routes)
+    return sink_of(routes.destinations[recipient.destination], routes, settings)
 
 
 class Dispatch:

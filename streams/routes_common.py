@@ -11,6 +11,7 @@ from sinks.base import Sink
 from sinks.routes import Audience, Routes
 from streams.rules_values import Field, text
 from streams.secret_values import SecretError, SecretName, read_secret, read_secrets, secret_name
+from streams.settings import Settings
 from streams.yaml_nodes import Entries, Node, Place, Reader, Refused
 
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f/*]{1,100}")
@@ -77,8 +78,8 @@ class DestinationKind:
     """Its own keys, beside `kind`, and beside those that all rooms have."""
     terms: Callable[[EntryAtHand], Any]
     """What its sink is made of; may refuse what does not fit together."""
-    sink: Callable[[str, Any, Routes], Sink] | None = None
-    """Made of the destination's name, its terms, and the file."""
+    sink: Callable[[str, Any, Routes, Settings], Sink] | None = None
+    """Made of the destination's name, its terms, the file, and the installation."""
     address: Reader | None = None
     """How a person is reached there, e.g. an e-mail address; None: the destination reaches whoever it reaches."""
 

@@ -13,6 +13,7 @@ from streams.routes_manners import MANNERS, manners_of
 from streams.routes_people import PEOPLE
 from streams.rules_common import never
 from streams.rules_values import Field, meant, read_fields, text
+from streams.settings import Settings
 from streams.yaml_nodes import Entries, Node, Place, Refused, shown
 
 KINDS: Final[Mapping[str, DestinationKind]] = {**MACHINES, **PEOPLE}
@@ -37,12 +38,12 @@ class Read:
     """Nobody is told by its own name: it reaches people by their addresses, and has none itself."""
 
 
-def sink_of(destination: Destination, routes: Routes) -> Sink:
+def sink_of(destination: Destination, routes: Routes, settings: Settings) -> Sink:
     """The sink of a destination."""
     made = KINDS[destination.kind].sink
     if made is None:
         raise NotImplementedError(destination.kind)
-    return made(destination.name, destination.terms, routes)
+    return made(destination.name, destination.terms, routes, settings)
 
 
 def read_destination(node: Node, place: Place, name: str, file: FileAt, usual: Usual) -> Read | None:

@@ -31,7 +31,9 @@ STAGE = LifecycleRecord(customer_id="客户 %1", sequence=3, at_ms=6, stage="act
 
 def sink_to(receiver: Receiver, *secrets: Secret, redaction: Redaction | None = None) -> WebhookSink:
     call = CallTerms(Secret(receiver.url), allow=("127.0.0.1",))
-    return WebhookSink("erp", WebhookTerms(call, secrets or (NEW,), redaction or Redaction()), lambda: NOW_MS)
+    return WebhookSink(
+        "erp", WebhookTerms(call, secrets or (NEW,), redaction or Redaction()), "/churnwatch/shop", lambda: NOW_MS
+    )
 
 
 @pytest.fixture
@@ -60,6 +62,7 @@ async def test_each_record_is_a_cloud_event_of_its_own(receiver: Receiver) -> No
     assert [decode_decision(one.body) for one in got] == records
     first, _, last = (from_binary_event(HTTPMessage(dict(one.headers), one.body)) for one in got)
     assert (first.get_id(), first.get_type(), first.get_specversion()) == ("a/1", "churnwatch.alert.opened", "1.0")
+    assert (first.get_source(), first.get_extension("sequence")) == ("/churnwatch/shop", "0000000000000001")
     assert first.get_data() == msgspec.json.decode(got[0].body)
     assert (last.get_subject(), last.get_id()) == ("客户 %1", "stage/客户 %1/6/3")
     assert got[0].headers["Content-Type"] == "application/json"
