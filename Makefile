@@ -18,12 +18,12 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # A benchmark by its module; each appends what it found to tests/benchmarks/results.jsonl.
 BENCH := PYTHONPATH=tests $(BIN)/python -m benchmarks
 # The tests of the core: no broker, no waiting, so as many at once as there are processors.
-CORE_TESTS := tests/unit tests/properties tests/golden
+CORE_TESTS := tests/unit tests/properties tests/golden tests/compatibility
 # With a broker: three files at once, since half of their time is waiting, each process with a broker of its own; a file stays
 # together for what it sets up.
 FILES_AT_ONCE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden bench bench-ingest bench-mapping bench-headers bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-soak flame bench-engine bench-model bench-incidents evaluate requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden keep-release bench bench-ingest bench-mapping bench-headers bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-soak flame bench-engine bench-model bench-incidents evaluate requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ demo: $(STAMP) ## a simulated shop, all agents, a broker and a Valkey for the mi
 
 golden: $(STAMP) ## write the golden stories anew; read the difference before it is committed
 	$(BIN)/python -m pytest -q tests/golden --rewrite-golden
+
+keep-release: $(STAMP) ## keep what this version writes under tests/compatibility, for those after it: before each release
+	PYTHONPATH=tests $(BIN)/python -m compatibility.keep
 
 bench: $(STAMP) ## how fast, on Apache Kafka: detect, ingest and detect, the engine alone; as all benchmarks, ARGS=--help
 	@$(BENCH).bench_detect $(ARGS)

@@ -40,7 +40,7 @@ _TITLE_BY_NAME: Final[Mapping[str, str]] = {
     "source": "An event as a source topic or a file may bring it",
     "source_epochs": "Which topic it is that events of a source come from",
 }
-_TYPES_BY_NAME: Final[Mapping[str, Any]] = {
+TYPES_BY_NAME: Final[Mapping[str, Any]] = {
     "alerts": AlertRecord,
     "arrivals": Arrivals,
     "control": RulesPublished | CalendarPublished | ModelPublished | FeedConfirmed | FeedGap,
@@ -55,7 +55,7 @@ _TYPES_BY_NAME: Final[Mapping[str, Any]] = {
     "source": AnyEvent,
     "source_epochs": SourceEpoch,
 }
-NAMES: Final = tuple(_TYPES_BY_NAME)
+NAMES: Final = tuple(TYPES_BY_NAME)
 """Of all schemas."""
 
 
@@ -65,7 +65,7 @@ def schema(name: str) -> dict[str, Any]:
     >>> schema("risk")["title"]
     'The churn risk of a customer'
     """
-    (root,), components = msgspec.json.schema_components([_TYPES_BY_NAME[name]], ref_template=_REFERENCE)
+    (root,), components = msgspec.json.schema_components([TYPES_BY_NAME[name]], ref_template=_REFERENCE)
     if name == "source":
         _allow_text_for_the_time(components)
     head = {"$schema": DIALECT, "title": _TITLE_BY_NAME[name], "examples": examples(name)}
@@ -83,7 +83,7 @@ def examples(name: str) -> list[dict[str, Any]]:
 def rendered() -> dict[str, bytes]:
     """Every file of `schemas/jsonschema`: name and content, always the same for the same structs."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return {f"{name}.json": orjson.dumps(schema(name), option=options) for name in _TYPES_BY_NAME}
+    return {f"{name}.json": orjson.dumps(schema(name), option=options) for name in TYPES_BY_NAME}
 
 
 def write(directory: Path = DIRECTORY) -> list[Path]:

@@ -1,7 +1,6 @@
 """The JSON Schema files: as the structs are, valid, and of one mind with the codec."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,18 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from schema_readers import READERS
 from strategies import CONTROL_STRUCTS, DECISION_STRUCTS, EVENT_STRUCTS, LEDGER_STRUCTS, structs
 
-from schemas.codec import (
-    decode_arrivals,
-    decode_decision,
-    decode_heartbeat,
-    decode_ledger,
-    decode_line,
-    decode_record,
-    decode_source_epoch,
-    encode,
-)
+from schemas.codec import encode
 from schemas.control import CalendarPublished, ModelPublished, RulesPublished
 from schemas.errors import ContractError
 from schemas.events import Event
@@ -28,7 +19,6 @@ from schemas.instants import format_instant
 from schemas.json_schema import DIRECTORY, NAMES, examples, rendered, schema
 from schemas.model_pin import ModelPin
 from schemas.progress import Arrivals, Heartbeat, SourceEpoch
-from streams.model_store import decode_pin
 
 STRUCTS_BY_NAME: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "alerts": DECISION_STRUCTS[0:1],
@@ -46,18 +36,6 @@ STRUCTS_BY_NAME: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "deliveries": LEDGER_STRUCTS,
 }
 CASES = [(name, struct) for name, all_structs in sorted(STRUCTS_BY_NAME.items()) for struct in all_structs]
-READERS: dict[str, Callable[[bytes], msgspec.Struct]] = dict.fromkeys(
-    ("alerts", "risk", "lifecycle", "examples", "erasures"), decode_decision
-) | {
-    "control": decode_record,
-    "events": decode_record,
-    "source": decode_line,
-    "progress": decode_heartbeat,
-    "arrivals": decode_arrivals,
-    "source_epochs": decode_source_epoch,
-    "model_pins": decode_pin,
-    "deliveries": decode_ledger,
-}
 VALIDATORS = {name: Draft202012Validator(schema(name)) for name in STRUCTS_BY_NAME}
 
 
