@@ -14,6 +14,18 @@ MAX_TIERS: Final = 8
 
 def update(customer: Customer, event: CustomerUpdated) -> None:
     """Take master data in; of everything but the tier, what came last holds."""
+    told = _told(customer)
+    _take(customer, event)
+    if _told(customer) != told:
+        customer.risk.about_changed = True
+
+
+def _told(customer: Customer) -> tuple[str | None, str | None, float | None]:
+    """What risk records carry of it."""
+    return customer.tier, customer.owner, customer.value
+
+
+def _take(customer: Customer, event: CustomerUpdated) -> None:
     for name in ("owner", "org", "value"):
         if (given := getattr(event, name)) is not None:
             setattr(customer, name, given)

@@ -16,6 +16,8 @@ class Tombstone:
     key: str
     customer_id: str | None = None
     """Of an alert: whose it was, for readers who keep alerts by customer."""
+    erased_ms: int | None = None
+    """The customer was erased, with all that had happened until then; None: it is only so long over."""
 
 
 class Decisions(msgspec.Struct):

@@ -85,9 +85,9 @@ class InForce:
             self._telling.expire(customer, kind, at_ms, Because(clause="erased", value="the customer was erased"))
         self._told(customer, decisions)
         alerts = self._telling.life.past.forget_all(customer)
-        decisions.tombstones += [Tombstone("alerts", key, customer.id) for key in alerts]
-        decisions.tombstones += [Tombstone("risk", customer.id)] if customer.risk.sequence else []
-        decisions.tombstones += [Tombstone("lifecycle", customer.id)] if customer.lifecycle.sequence else []
+        decisions.tombstones += [Tombstone("alerts", key, customer.id, at_ms) for key in alerts]
+        decisions.tombstones += [Tombstone("risk", customer.id, None, at_ms)] if customer.risk.sequence else []
+        decisions.tombstones += [Tombstone("lifecycle", customer.id, None, at_ms)] if customer.lifecycle.sequence else []
         return len(alerts), drop_pending(customer, self._state.pending)
 
     def retire_ticket(self, customer: Customer, ticket_id: str) -> None:

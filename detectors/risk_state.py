@@ -55,6 +55,8 @@ class RiskState(msgspec.Struct, array_like=True):
     probability: float | None = None
     band: Band = "low"
     basis: Basis = "rules"
+    about_changed: bool = False
+    """What it says of tier, owner or value is not so any more."""
 
 
 class ScoreWatch(msgspec.Struct, array_like=True):

@@ -194,6 +194,9 @@ class RiskPolicy:
             reasons=found.reasons(),
             features=by_name(found.values),
             model=found.scorer.version if found.scorer is not None else None,
+            tier=customer.tier,
+            owner=customer.owner,
+            value=customer.value,
         )
 
 
@@ -206,7 +209,7 @@ def _band_of_alerts(open_severities: Iterable[Severity]) -> Band:
 
 
 def _is_news(told: RiskState, found: Assessment) -> bool:
-    if (told.band, told.basis) != (found.band, found.basis):
+    if told.about_changed or (told.band, told.basis) != (found.band, found.basis):
         return True
     if told.probability is None or found.probability is None:
         return told.probability is not found.probability

@@ -92,7 +92,8 @@ class Standing:
             decisions.lifecycle += self._lifecycle.on_activity(customer, event.type, event.at_ms, reached_ms)
         if self._reviews is not None and event.type in self._reviews.types:
             self._reviews.on_event(customer, event)
-        if now_ms is not None and event.at_ms < now_ms:
+        is_late = now_ms is not None and event.at_ms < now_ms
+        if is_late or self._tells_what_is_not_so(customer):
             self._looks.want(customer)
         self._expect(customer)
 
@@ -154,6 +155,10 @@ class Standing:
             decisions.risk.append(record)
         customer.look_ms = None
         self._expect(customer)
+
+    def _tells_what_is_not_so(self, customer: Customer) -> bool:
+        """Whether the last risk record has another tier, owner or value than the customer."""
+        return self._policy is not None and customer.risk.sequence > 0 and customer.risk.about_changed
 
     def _expect(self, customer: Customer) -> None:
         """Ask for a look when the clock has passed the next event that the features do not see yet."""

@@ -167,6 +167,10 @@ class RiskRecord(Decision, frozen=True, kw_only=True, tag="risk"):
     reasons: list[RiskReason] = []
     features: dict[str, Number] = {}
     model: Id | None = None
+    tier: Id | None = None
+    owner: Id | None = None
+    value: Number | None = None
+    """What the customer is worth in a year, in currency units; these three as `customer.updated` said last."""
 
 
 class LifecycleRecord(Decision, frozen=True, kw_only=True, tag="lifecycle"):

@@ -14,6 +14,8 @@ from streams.transactions import Place, Row
 
 CUSTOMER_HEADER: Final = "churn-customer"
 """On a tombstone of an alert: whose alert it was, for readers who keep alerts by customer."""
+ERASED_HEADER: Final = "churn-erased"
+"""On a tombstone of a customer who was erased: up to which instant, in milliseconds, for readers who keep what is over."""
 
 _NAMES: Final = {name: KAFKA_PREFIX + name for name in ATTRIBUTES}
 _CONTENT_TYPE: Final = (KAFKA_CONTENT_TYPE, CONTENT_TYPE.encode())
@@ -65,5 +67,7 @@ def event_row(record: AlertRecord | RiskRecord | LifecycleRecord, source: str, t
 
 
 def _tombstone_row(tombstone: Tombstone) -> Row:
-    customer = tombstone.customer_id
-    return Row(tombstone.key.encode(), None, [] if customer is None else [(CUSTOMER_HEADER, customer.encode())])
+    headers = [] if tombstone.customer_id is None else [(CUSTOMER_HEADER, tombstone.customer_id.encode())]
+    if tombstone.erased_ms is not None:
+        headers.append((ERASED_HEADER, str(tombstone.erased_ms).encode()))
+    return Row(tombstone.key.encode(), None, headers)

@@ -72,7 +72,7 @@ TABLE: Final[Mapping[Topic, TopicForm]] = {
         _COMPACT,
         key="customer",
         written_by="detect",
-        says="Probability, band and reasons, when they change.",
+        says="Probability, band and reasons, with tier, owner and yearly value, when they change.",
         partitioned=True,
     ),
     "lifecycle": TopicForm(

@@ -67,7 +67,12 @@ def contract(day: float, customer: str = "ann", renews_day: float = 30) -> Contr
 
 def tier(day: float, name: str, customer: str = "ann") -> CustomerUpdated:
     """The customer's tier is set."""
-    return CustomerUpdated(id=f"u{next(_ids)}", customer_id=customer, at_ms=int(day * DAY_MS), tier=name)
+    return updated(day, customer, tier=name)
+
+
+def updated(day: float, customer: str = "ann", **known: str | float) -> CustomerUpdated:
+    """More is known of the customer."""
+    return CustomerUpdated(id=f"u{next(_ids)}", customer_id=customer, at_ms=int(day * DAY_MS), **known)  # type: ignore[arg-type]
 
 
 def tick(day: float, **marks_days: float | None) -> Tick:

@@ -6,7 +6,7 @@ from alert_records import alert
 from detectors.decisions import Decisions, Tombstone
 from schemas.codec import decode_decision
 from schemas.decisions import AlertRecord, ErasureRecord, LifecycleRecord, RiskRecord
-from streams.decision_rows import CUSTOMER_HEADER, Decided, decision_rows
+from streams.decision_rows import CUSTOMER_HEADER, ERASED_HEADER, Decided, decision_rows
 from streams.partition_owner import DetectCounters
 from streams.settings import load_settings
 from streams.transactions import Place, Row
@@ -32,6 +32,13 @@ def test_a_tombstone_follows_the_records_of_its_topic_in_the_same_partition() ->
     assert rows[Place("t.alerts", 3)][1].headers == [(CUSTOMER_HEADER, b"c")]
     (proof,) = rows[Place("t.erasures", 0)]
     assert (proof.key, decode_decision(proof.value or b"")) == (b"ff00", PROOF)
+
+
+def test_a_tombstone_of_an_erased_customer_says_up_to_which_instant() -> None:
+    rows = written(Decisions(tombstones=[Tombstone("alerts", "a1", "c", 1_700), Tombstone("risk", "c", erased_ms=1_700)]))
+
+    assert rows[Place("t.alerts", 3)][0].headers == [(CUSTOMER_HEADER, b"c"), (ERASED_HEADER, b"1700")]
+    assert rows[Place("t.risk", 3)][0].headers == [(ERASED_HEADER, b"1700")]
 
 
 def test_what_comes_back_after_a_tombstone_is_written_after_it() -> None:

@@ -28,6 +28,7 @@ def test_open_alerts_are_closed_and_everything_told_is_taken_out() -> None:
     alerts = {alert.alert_id for alert in run.alerts}
     assert len(alerts) == 3  # also the silence that was over
     assert set(taken_out(run)) == {("alerts", key) for key in alerts} | {("lifecycle", "ann"), ("risk", "ann")}
+    assert {one.erased_ms for decided in run.decisions for one in decided.tombstones} == {25 * DAY_MS}
 
 
 def test_the_proof_names_nobody() -> None:

@@ -1,14 +1,14 @@
 """Stages, reviews and risk through the engine: what ticks, dead feeds and published models do to them."""
 
 import pytest
-from engine_run import EngineRun, absence, complaint, contact, feed, order, rule_set, tick
+from engine_run import EngineRun, absence, complaint, contact, feed, order, rule_set, tick, updated
 from standing_run import FIRST_REVIEW_MS, churn_rules, examples, model, risks, stages
 
 from detectors.features import NAMES
 from schemas.codec import encode
 from schemas.instants import DAY_MS, WEEK_MS
 from schemas.rule_kinds import CountRule, ScoreRule
-from schemas.rules import Lifecycle
+from schemas.rules import BandAt, Bands, Lifecycle
 
 
 def test_reviews_release_examples_one_horizon_later_however_the_clock_moves() -> None:
@@ -158,3 +158,33 @@ def test_events_that_say_nothing_to_the_features_wake_nobody() -> None:
     run.feed(contact(101.5), tick(102))
 
     assert len(risks(run)) == told
+
+
+def test_a_risk_says_tier_owner_and_value_and_a_change_of_them_is_told_at_the_next_tick() -> None:
+    #  order   tick   updated  tick   the same again  tick   owner   tick
+    #  100     101    101.5    102    102.5           103    103.5   104
+    run = EngineRun(churn_rules()).feed(order(100), tick(101))
+    run.feed(updated(101.5, tier="gold", owner="kim", value=1200.0), tick(102))
+    run.feed(updated(102.5, tier="gold", value=1200.0), tick(103))
+    run.feed(updated(103.5, owner="lee"), tick(104), tick(105))
+
+    assert [(risk.at_ms / DAY_MS, risk.tier, risk.owner, risk.value) for risk in risks(run)] == [
+        (101, None, None, None),
+        (102, "gold", "kim", 1200.0),
+        (104, "gold", "lee", 1200.0),
+    ]
+    assert [risk.sequence for risk in risks(run)] == [1, 2, 3]
+
+
+def test_what_is_known_of_a_customer_before_the_first_look_is_told_with_it_alone() -> None:
+    run = EngineRun(churn_rules()).feed(updated(100, value=50.0), order(100), tick(101), tick(102))
+
+    assert [(risk.at_ms / DAY_MS, risk.value) for risk in risks(run)] == [(101, 50.0)]
+
+
+def test_a_value_that_changes_a_band_with_a_price_is_told_with_the_band() -> None:
+    bands = Bands(elevated=BandAt(contact=5, saves=0.5))
+    run = EngineRun(churn_rules(bands=bands)).feed(model(), order(100), tick(101))
+    run.feed(updated(101.5, value=10_000.0), tick(102))
+
+    assert [(risk.band, risk.value) for risk in risks(run)] == [("low", None), ("elevated", 10_000.0)]
