@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final
 
+from detectors.census import Census, Counts
 from detectors.customer_record import PREFIX, CustomerCodec, customer_key, wakes_in
 from detectors.state import Customer, Wakes
 from detectors.state_error import StateError
@@ -29,6 +30,16 @@ class Customers:
         self._busy: dict[str, Customer] = {}  # who has not changed for longest comes first
         self._changed: dict[str, None] = {}  # in the order of their first change: a set has no order to rely on
         self._codec = CustomerCodec()
+        self._census = Census({})
+
+    def counted_in(self, counts: Counts | None) -> Counts:
+        """Keep counts up to date from now on; None: count everybody who is here."""
+        known = {} if counts is None else counts
+        self._census = Census(known)
+        for customer_id, value in self._packed.items() if counts is None else ():
+            self._census.packed(self._codec.unpack(customer_id, value))
+            self._census.rests(customer_id)
+        return known
 
     def load(self, key: bytes, value: bytes | None) -> None:
         """Take in a state record; None is a tombstone.
@@ -66,6 +77,7 @@ class Customers:
         if known is None and (value := self._packed.get(customer_id)) is not None:
             known = self._codec.unpack(sys.intern(customer_id), value)
             self._busy[known.id] = known
+            self._census.found(known)
         return known
 
     def change(self, customer_id: str, first_ms: int | None = None) -> Customer:
@@ -89,7 +101,8 @@ class Customers:
         self._changed[found.id] = None
 
     def drop(self, customer_id: str) -> None:
-        """Forget a customer."""
+        """Forget a customer whom `find` has found."""
+        self._census.dropped(customer_id)
         self._packed.pop(customer_id, None)
         self._busy.pop(customer_id, None)
         self._changed[customer_id] = None
@@ -112,6 +125,7 @@ class Customers:
             for known in self._least_busy():
                 if known.id in self._changed:
                     self._pack(known)
+                self._census.rests(known.id)
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:
         """The records of all customers that changed since the last call."""
@@ -123,7 +137,8 @@ class Customers:
                 self._pack(known)
             changes.append((customer_key(customer_id), self._packed.get(customer_id)))
         self._changed.clear()
-        self._least_busy()
+        for known in self._least_busy():
+            self._census.rests(known.id)
         return changes
 
     def _least_busy(self) -> list[Customer]:
@@ -131,4 +146,5 @@ class Customers:
         return [self._busy.pop(name) for name in list(islice(self._busy, max(0, len(self._busy) - self._max_busy)))]
 
     def _pack(self, customer: Customer) -> None:
+        self._census.packed(customer)
         self._packed[customer.id] = self._codec.pack(customer)

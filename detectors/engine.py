@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from detectors import contracts
+from detectors.census import PartitionStanding, customers_in, open_alerts_in
 from detectors.contracts import ContractEvent
 from detectors.customer_update import update
 from detectors.customers import MAX_BUSY
@@ -23,6 +24,7 @@ from detectors.occurrence import Occurrence
 from detectors.partition_state import ENGINE_VERSION, PartitionState
 from detectors.publishing import check_versions
 from detectors.state import Customer
+from detectors.tally import Happening, Tally
 from detectors.tickets import forgettable, take
 from schemas.codec import Record, decode_record, encode
 from schemas.control import CalendarPublished, FeedChanged, FeedConfirmed, FeedGap, ModelPublished, RulesPublished, Tick
@@ -112,6 +114,21 @@ class PartitionEngine:
         """The partition's own record: position, marks, and what it has seen of its sources."""
         return self._state.head_change()
 
+    # -- for whoever watches the whole
+
+    def standing(self) -> PartitionStanding:
+        """How the partition stands, as of the last `take_changes`."""
+        census = self._state.head.census or {}
+        live = frozenset[str]() if self._in_force is None else self._in_force.live
+        alerts = {labels: count for labels, count in open_alerts_in(census).items() if labels[0] in live}
+        return PartitionStanding(customers_in(census), alerts, len(self._state.timers))
+
+    def take_tally(self) -> Tally:
+        """What happened since the last call."""
+        found = self._state.tally.copy()
+        self._state.tally.clear()
+        return found
+
     # -- clocks and feeds
 
     def _tick(self, tick: Tick, decisions: Decisions) -> None:
@@ -171,6 +188,8 @@ class PartitionEngine:
         """What is kept of any customer, whatever the rules."""
         at_ms, name, counts, lasts = event.at_ms, event.type, customer.counts, customer.lasts
         customer.first_ms = min(customer.first_ms, at_ms)
+        if name == "order.placed":
+            self._state.tally[Happening("order", customer.tier or "", "repeat" if name in counts else "first")] += 1
         counts[name] = counts.get(name, 0) + 1
         last = lasts.get(name)
         if last is None or at_ms >= last.at_ms:
@@ -184,6 +203,7 @@ class PartitionEngine:
     def _take_ticket(self, customer: Customer, event: TicketEvent) -> bool:
         """Keep an event of a ticket; False if it says nothing new."""
         if event.ticket_id not in customer.tickets:
+            self._state.tally[Happening("ticket", customer.tier or "")] += 1
             for ticket_id in forgettable(customer.tickets, event.at_ms):
                 del customer.tickets[ticket_id]
                 if self._in_force is not None:

@@ -34,8 +34,10 @@ class InForce:
     def __init__(self, published: RulesPublished, documents: Documents, state: PartitionState) -> None:
         model = documents.model
         self.rules = CompiledRules(published.document, documents.calendars(), state.head.gaps)
+        self.live = frozenset(rule.id for rule in published.document.rules if rule.mode == "live")
+        """Ids of the rules whose alerts are to be acted on."""
         self._state = state
-        self._standing = Standing(self.rules, model, state.marks, state.pending, state.looks)
+        self._standing = Standing(self.rules, model, state.marks, state.pending, state.looks, state.tally)
         version = model.version if model is not None else None
         self._telling = Telling(self.rules, state.marks, state.head, ENGINE_VERSION, version)
         self._agenda = Agenda(self.rules, self._standing, self._telling.life)

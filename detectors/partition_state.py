@@ -22,6 +22,7 @@ from detectors.pending import PendingExamples
 from detectors.state import Head
 from detectors.state_error import StateError
 from detectors.state_frame import opened, sealed
+from detectors.tally import Tally
 from detectors.timers import Timers
 
 ENGINE_VERSION: Final = 4
@@ -44,8 +45,10 @@ class PartitionState:
         self.erased = Erased()
         self.timers = Timers(self.customers.wakes_of)
         self.looks = Looks()
+        self.tally = Tally()
         self._is_new = True
         self._has_head = False
+        self._count()
 
     def load(self, key: bytes, value: bytes | None) -> None:
         """Take in one record; the later one of a key wins, None is a tombstone.
@@ -79,6 +82,10 @@ class PartitionState:
             raise StateError(HEAD_KEY, "is missing, although other records are there")
         self.head.engine = ENGINE_VERSION
         self.marks = Marks(self.head)
+        self._count()
+
+    def _count(self) -> None:
+        self.head.census = self.customers.counted_in({} if self._is_new else self.head.census)
 
     def _load_head(self, value: bytes) -> None:
         try:

@@ -19,10 +19,11 @@ from detectors.rules_compiled import CompiledRules
 from detectors.score import Explained, ScoreKind
 from detectors.scoring import Assessment, RiskPolicy, Scorer
 from detectors.state import Customer
+from detectors.tally import Happening, Tally, is_warned_of
 from detectors.timers import Feeds
 from detectors.told import OPEN_STATES
 from schemas.control import ModelPublished
-from schemas.decisions import Because
+from schemas.decisions import Because, LifecycleRecord
 from schemas.events import AnyEvent
 from schemas.instants import DAY_MS
 from schemas.rule_kinds import Rule
@@ -37,13 +38,20 @@ class Standing:
         marks: the clocks.
         pending: examples that wait for their label.
         looks: who is to be looked at.
+        tally: where changes of stages are counted.
 
     Raises:
         ContractError: the model is of no use to this release.
     """
 
     def __init__(
-        self, compiled: CompiledRules, model: ModelPublished | None, marks: Marks, pending: PendingExamples, looks: Looks
+        self,
+        compiled: CompiledRules,
+        model: ModelPublished | None,
+        marks: Marks,
+        pending: PendingExamples,
+        looks: Looks,
+        tally: Tally,
     ) -> None:
         rule_set = compiled.rule_set
         self.feeds = compiled.feeds
@@ -59,6 +67,8 @@ class Standing:
         self._marks = marks
         self._pending = pending
         self._looks = looks
+        self._tally = tally
+        self._live = frozenset(rule.id for rule in rule_set.rules if rule.mode == "live")
 
     @property
     def clocks(self) -> list[Feeds]:
@@ -67,7 +77,7 @@ class Standing:
 
     def adopt(self, customer: Customer, decisions: Decisions) -> None:
         """A rule set arrived; the customer is here already."""
-        decisions.lifecycle += self._lifecycle.adopt(customer, self._marks.now_ms(self._lifecycle.feeds))
+        self._moved(customer, self._lifecycle.adopt(customer, self._marks.now_ms(self._lifecycle.feeds)), decisions)
         if self._reviews is not None:
             self._reviews.adopt(customer, self._marks.now_ms(self.feeds))
         else:
@@ -78,18 +88,18 @@ class Standing:
         """A gap became known: stages that rest on a silence may be wrong."""
         now_ms = self._marks.now_ms(self._lifecycle.feeds)
         if now_ms is not None:
-            decisions.lifecycle += self._lifecycle.regret(customer, now_ms)
+            self._moved(customer, self._lifecycle.regret(customer, now_ms), decisions)
 
     def on_event(self, customer: Customer, event: AnyEvent, decisions: Decisions) -> None:
         """An event that the features have taken in already."""
         now_ms = self._marks.now_ms(self.feeds)
         if not customer.lifecycle.sequence:
-            decisions.lifecycle += self._lifecycle.begin(customer, event.at_ms)
+            self._moved(customer, self._lifecycle.begin(customer, event.at_ms), decisions)
             if self._reviews is not None:
                 self._reviews.adopt(customer, now_ms)
         if event.type in self._lifecycle.types:
             reached_ms = self._marks.now_ms(self._lifecycle.feeds)
-            decisions.lifecycle += self._lifecycle.on_activity(customer, event.type, event.at_ms, reached_ms)
+            self._moved(customer, self._lifecycle.on_activity(customer, event.type, event.at_ms, reached_ms), decisions)
         if self._reviews is not None and event.type in self._reviews.types:
             self._reviews.on_event(customer, event)
         is_late = now_ms is not None and event.at_ms < now_ms
@@ -118,7 +128,7 @@ class Standing:
     def on_due(self, customer: Customer, due_ms: int, feeds: Feeds, decisions: Decisions) -> None:
         """A clock has reached `wake_ms`."""
         if feeds == self._lifecycle.feeds and self._lifecycle.wake_ms(customer) == due_ms:
-            decisions.lifecycle += self._lifecycle.on_due(customer, due_ms)
+            self._moved(customer, self._lifecycle.on_due(customer, due_ms), decisions)
         if feeds == self.feeds and self._reviews is not None and self._reviews.wake_ms(customer) == due_ms:
             decisions.examples += self._reviews.on_due(customer, due_ms, self._pending)
             if customer.labels.reviewed_ms == due_ms:
@@ -148,8 +158,8 @@ class Standing:
         """What follows from a look, after the `score` rules have had their say."""
         open_rules = (rule.id for rule in self._open_rules(customer))
         reached_ms = self._marks.now_ms(self._lifecycle.feeds)
-        decisions.lifecycle += self._lifecycle.catch_up(customer, reached_ms)
-        decisions.lifecycle += self._lifecycle.on_risk(customer, found.at_ms, found.probability, open_rules)
+        self._moved(customer, self._lifecycle.catch_up(customer, reached_ms), decisions)
+        self._moved(customer, self._lifecycle.on_risk(customer, found.at_ms, found.probability, open_rules), decisions)
         record = self._policy.tell(customer, found) if self._policy is not None else None
         if record is not None:
             decisions.risk.append(record)
@@ -159,6 +169,14 @@ class Standing:
     def _tells_what_is_not_so(self, customer: Customer) -> bool:
         """Whether the last risk record has another tier, owner or value than the customer."""
         return self._policy is not None and customer.risk.sequence > 0 and customer.risk.about_changed
+
+    def _moved(self, customer: Customer, moves: list[LifecycleRecord], decisions: Decisions) -> None:
+        decisions.lifecycle += moves
+        for move in moves:
+            warned = ""
+            if move.stage == "churned":
+                warned = "yes" if is_warned_of(customer, move.at_ms, self._live) else "no"
+            self._tally[Happening("stage", customer.tier or "", move.stage, warned)] += 1
 
     def _expect(self, customer: Customer) -> None:
         """Ask for a look when the clock has passed the next event that the features do not see yet."""

@@ -146,3 +146,5 @@ class Head(msgspec.Struct, array_like=True):
     """By feed: spans in which its events were lost for good, ascending and apart."""
     span_revisions: dict[str, int] = {}
     """By feed: of the last word on its gaps."""
+    census: dict[str, int] | None = None
+    """How many customers and open alerts there are (`detectors.census`); None: nobody has counted them yet."""

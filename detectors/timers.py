@@ -68,6 +68,10 @@ class Timers:
             heapq.heappop(self._clocks[found[2]].today)
         return found
 
+    def __len__(self) -> int:
+        """Wake-ups that are noted, with those that have moved since."""
+        return sum(len(clock.today) + sum(map(len, clock.later.values())) for clock in self._clocks.values())
+
     def clear(self) -> None:
         """Forget everything, to be armed anew."""
         self._clocks.clear()

@@ -13,7 +13,8 @@ from faust.types import TP
 from detectors.engine import PartitionEngine
 from streams.apps import add_agent, make_app
 from streams.chunks import Chunk
-from streams.partition_owner import DetectCounters, PartitionOwner
+from streams.detect_counters import DetectCounters
+from streams.partition_owner import PartitionOwner
 from streams.partition_status import PartitionStatus
 from streams.readiness import Obstacle
 from streams.refusals import Severity, explained, severity

@@ -40,7 +40,7 @@ _FINISH_TIMEOUT_S: Final = 4.0
 
 @dataclass
 class IngestCounters:
-    """What ingest has done since the process started; only ever added to."""
+    """What ingest has done since the process started; but for `late_ms` only ever added to."""
 
     events: Counter[str] = field(default_factory=Counter)
     """Written to the log, by source topic."""
@@ -48,6 +48,8 @@ class IngestCounters:
     """By reason."""
     clamped: Counter[str] = field(default_factory=Counter)
     """Events a little ahead of the broker, by source topic."""
+    late_ms: dict[str, int] = field(default_factory=dict)
+    """How old the newest event of the last chunk was when the broker had it, by source topic."""
     heartbeats: int = 0
 
 
@@ -225,5 +227,7 @@ class Ingest:
         self.reports.read_records[topic] += len(chunk.records)
         self.counters.events[topic] += routed.events
         self.counters.clamped[topic] += routed.clamped
+        if routed.max_event_ms is not None:
+            self.counters.late_ms[topic] = max(0, chunk.records[-1].timestamp - routed.max_event_ms)
         self.counters.dead_letters.update(routed.reasons)
         self._letters.add(topic, routed.reasons)

@@ -11,6 +11,7 @@ MetricName = Literal[
     "churn_source_paused",
     "churn_source_behind_records",
     "churn_source_eta_seconds",
+    "churn_source_lateness_seconds",
     "churn_dead_letters_total",
     "churn_detect_records_total",
     "churn_transaction_duration_seconds",
@@ -23,7 +24,15 @@ MetricName = Literal[
     "churn_lost_partitions_total",
     "churn_seeks_back_total",
     "churn_alerts_total",
+    "churn_alert_delay_seconds",
+    "churn_open_alerts",
     "churn_alert_verdicts_total",
+    "churn_sla_breaches_total",
+    "churn_customers",
+    "churn_stage_changes_total",
+    "churn_orders_total",
+    "churn_tickets_total",
+    "churn_timers",
     "churn_erasures_total",
     "churn_ticks_total",
     "churn_documents_published_total",
@@ -62,7 +71,7 @@ MetricName = Literal[
 class Form:
     """How a metric is exposed."""
 
-    kind: Literal["counter", "gauge", "summary"]
+    kind: Literal["counter", "gauge", "summary", "histogram"]
     labels: tuple[str, ...]
     help: str
 
@@ -80,9 +89,12 @@ METRICS: Final[Mapping[MetricName, Form]] = {
     "churn_source_eta_seconds": Form(
         "gauge", ("topic",), "How long that will take if it goes on as of late; no value while it does not get less."
     ),
+    "churn_source_lateness_seconds": Form(
+        "gauge", ("topic",), "How old the newest event of what was read last was when the broker had it."
+    ),
     "churn_dead_letters_total": Form("counter", ("stage", "reason"), "Records put aside, by who did it and why."),
     "churn_detect_records_total": Form("counter", (), "Records of the log that were applied."),
-    "churn_transaction_duration_seconds": Form("summary", (), "Transactions of detect, and how long they took."),
+    "churn_transaction_duration_seconds": Form("histogram", (), "Transactions of detect, and how long they took."),
     "churn_restored_records_total": Form("counter", (), "Records of state read back when partitions were taken over."),
     "churn_restore_duration_seconds": Form("summary", (), "Restores of partitions, and how long they took."),
     "churn_restore_progress_ratio": Form("gauge", ("partition",), "How much of a partition's state is read, from 0 to 1."),
@@ -94,9 +106,29 @@ METRICS: Final[Mapping[MetricName, Form]] = {
     "churn_lost_partitions_total": Form("counter", (), "Partitions that another process took, or whose commit failed."),
     "churn_seeks_back_total": Form("counter", (), "Times that detect went back for records it had not seen."),
     "churn_alerts_total": Form("counter", ("rule", "state"), "Transitions of alerts that were committed."),
-    "churn_alert_verdicts_total": Form(
-        "counter", ("rule", "verdict"), "Judgements of people; true_alarm and saved over all of them is a rule's precision."
+    "churn_alert_delay_seconds": Form(
+        "histogram",
+        ("cause",),
+        "From the instant that an opening is about to its commit: when a `timer` was due, or when an `event` happened.",
     ),
+    "churn_open_alerts": Form(
+        "gauge", ("rule", "state"), "Alerts that are open; `escalated`: nobody acknowledged them in time."
+    ),
+    "churn_alert_verdicts_total": Form(
+        "counter",
+        ("rule", "tier", "verdict"),
+        "Judgements of people; true_alarm and saved over all of them is a rule's precision.",
+    ),
+    "churn_sla_breaches_total": Form("counter", ("tier",), "Targets of tickets that were reached before the answer."),
+    "churn_customers": Form("gauge", ("stage", "tier"), "Customers by stage and tier."),
+    "churn_stage_changes_total": Form(
+        "counter",
+        ("stage", "tier", "warned"),
+        "Customers who came into a stage; of `churned`: whether an alert was open, or was within 30 days before.",
+    ),
+    "churn_orders_total": Form("counter", ("tier", "kind"), "Orders: a customer's `first`, or a `repeat`."),
+    "churn_tickets_total": Form("counter", ("tier",), "Tickets that were opened."),
+    "churn_timers": Form("gauge", (), "Wake-ups of customers that are noted, with those that have moved since."),
     "churn_erasures_total": Form("counter", (), "Customers who were erased."),
     "churn_ticks_total": Form("counter", (), "Ticks written by the clock."),
     "churn_documents_published_total": Form("counter", (), "Rule sets, calendars and models copied into the log."),

@@ -2,20 +2,24 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from faust import App
 from mode import Service
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, SummaryMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from detectors.recipe import RECIPES
 from schemas.model_quality import ALARMS, SILENCE
+from streams.buckets import Buckets
 from streams.dispatch_calls import RESULTS
-from streams.metric_table import METRICS, Form, MetricName
+from streams.metric_customers import customer_samples
+from streams.metric_samples import Sample
+from streams.metric_table import METRICS, Form
 from streams.readiness import obstacles_of
 from streams.transport import consumer_of
 
@@ -35,15 +39,6 @@ _POSITIONS_TIMEOUT_S: Final = 2.0
 log = structlog.get_logger("churn.metrics")
 
 
-class Sample(NamedTuple):
-    """A value, or for a summary its sum, and of how many it is."""
-
-    name: MetricName
-    labels: tuple[str, ...]
-    value: float
-    of_how_many: int = 1
-
-
 class RoleCollector(Collector):
     """Reads the counters of the roles of a process at each scrape. Between scrapes it costs nothing."""
 
@@ -57,7 +52,9 @@ class RoleCollector(Collector):
         families = {name: _family(name, form) for name, form in METRICS.items()}
         for sample in self._samples():
             family, labels = families[sample.name], list(sample.labels)
-            if isinstance(family, SummaryMetricFamily):
+            if isinstance(sample.value, Buckets):
+                family.add_metric(labels, buckets=sample.value.cumulative(), sum_value=sample.value.sum)
+            elif isinstance(family, SummaryMetricFamily):
                 family.add_metric(labels, count_value=sample.of_how_many, sum_value=sample.value)
             else:
                 family.add_metric(labels, sample.value)
@@ -117,22 +114,25 @@ def _ingest(ingest: "Ingest") -> Iterator[Sample]:
         yield Sample("churn_source_behind_records", (topic,), backlog.behind_records)
         if backlog.eta_s is not None:
             yield Sample("churn_source_eta_seconds", (topic,), backlog.eta_s)
+    for topic, late_ms in dict(counters.late_ms).items():
+        yield Sample("churn_source_lateness_seconds", (topic,), late_ms / 1000)
     yield from _dead_letters("ingest", counters.dead_letters)
 
 
 def _detect(detector: "Detector") -> Iterator[Sample]:
     counters = detector.counters
     yield Sample("churn_detect_records_total", (), counters.records)
-    yield Sample("churn_transaction_duration_seconds", (), counters.transaction_s, counters.transactions)
+    yield Sample("churn_transaction_duration_seconds", (), counters.transactions)
     yield Sample("churn_restored_records_total", (), counters.restored_records)
     yield Sample("churn_restore_duration_seconds", (), counters.restore_s, counters.restores)
     yield from _partitions(detector.statuses())
     yield Sample("churn_lost_partitions_total", (), counters.lost_partitions)
     yield Sample("churn_seeks_back_total", (), counters.seeks_back)
+    yield Sample("churn_alert_delay_seconds", ("timer",), counters.timer_delays)
+    yield Sample("churn_alert_delay_seconds", ("event",), counters.event_delays)
     for labels, count in _by_rule(counters.alerts).items():
         yield Sample("churn_alerts_total", labels, count)
-    for labels, count in _by_rule(counters.verdicts).items():
-        yield Sample("churn_alert_verdicts_total", labels, count)
+    yield from customer_samples(detector)
     yield Sample("churn_erasures_total", (), counters.erasures)
     yield from _dead_letters("detect", counters.dead_letters)
 
@@ -148,12 +148,11 @@ def _partitions(statuses: Sequence["PartitionStatus"]) -> Iterator[Sample]:
     yield Sample("churn_refused_partitions", (), sum(status.phase == "refused" for status in statuses))
 
 
-def _by_rule(counts: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+def _by_rule(counts: Mapping[tuple[str, str], int]) -> Counter[tuple[str, ...]]:
     """The versions of a rule together: they are one line in a chart."""
-    by_rule: dict[tuple[str, str], int] = {}
+    by_rule: Counter[tuple[str, ...]] = Counter()
     for (rule, what), count in dict(counts).items():
-        labels = (rule.partition("@")[0], what)
-        by_rule[labels] = by_rule.get(labels, 0) + count
+        by_rule[rule.partition("@")[0], what] += count
     return by_rule
 
 
@@ -244,6 +243,11 @@ async def _positions(role: str, app: App) -> list[Sample]:
     return found
 
 
-def _family(name: str, form: Form) -> Any:  # noqa: ANN401 - three classes without a common `add_metric`
-    families: Mapping[str, Any] = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "summary": SummaryMetricFamily}
+def _family(name: str, form: Form) -> Any:  # noqa: ANN401 - four classes without a common `add_metric`
+    families: Mapping[str, Any] = {
+        "counter": CounterMetricFamily,
+        "gauge": GaugeMetricFamily,
+        "summary": SummaryMetricFamily,
+        "histogram": HistogramMetricFamily,
+    }
     return families[form.kind](name, form.help, labels=form.labels)

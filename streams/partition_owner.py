@@ -3,17 +3,16 @@
 import asyncio
 import contextlib
 import time
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections import deque
 from typing import Final
 
 import structlog
 from faust.types import TP
 
-from detectors.decisions import Decisions
-from schemas.decisions import REMARKS, happened
+from streams import wallclock
 from streams.chunks import Chunk
 from streams.decision_rows import Decided, decision_rows
+from streams.detect_counters import DetectCounters
 from streams.pacing import gap_left_s
 from streams.partition_status import PartitionStatus
 from streams.restore import NewEngine, RestoreProgress, first_offset, restore
@@ -25,37 +24,6 @@ from streams.transport import ChunkConsumer
 _FINISH_TIMEOUT_S: Final = 1.0
 
 log = structlog.get_logger("churn.detect")
-
-
-@dataclass
-class DetectCounters:
-    """What detect has done since the process started, over all partitions; only ever added to."""
-
-    records: int = 0
-    transactions: int = 0
-    transaction_s: float = 0.0
-    """Time that they took, together."""
-    restores: int = 0
-    restore_s: float = 0.0
-    """Time that they took, together."""
-    restored_records: int = 0
-    seeks_back: int = 0
-    lost_partitions: int = 0
-    alerts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By rule and state; what leaves the state as it was, like a remark, is no transition."""
-    verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By rule and verdict."""
-    erasures: int = 0
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    """By reason."""
-
-    def count(self, decisions: Decisions) -> None:
-        """What was committed."""
-        told = [*decisions.alerts, *decisions.shadow]
-        self.alerts.update((alert.rule, alert.state) for alert in decisions.alerts if happened(alert) not in REMARKS)
-        self.verdicts.update((alert.rule, alert.verdict) for alert in told if alert.verdict is not None)
-        self.erasures += len(decisions.erasures)
-        self.dead_letters.update(letter.reason for letter in decisions.dead_letters)
 
 
 class PartitionOwner:
@@ -98,6 +66,7 @@ class PartitionOwner:
         self._counters.restores += 1
         self._counters.restore_s += time.monotonic() - progress.started_s
         self._counters.restored_records += restored.records
+        self._status.standing = self._engine.standing()
         self._proof_is_due = self._status.failures > 0
         self._status.enter("working")
         log.info(
@@ -235,7 +204,9 @@ class PartitionOwner:
         self._took_s = time.monotonic() - self._committed_s
         self._position_is_ahead = self._proof_is_due = False
         self._status.succeeded()
-        self._counters.transactions += 1
-        self._counters.transaction_s += self._took_s
+        self._counters.transactions.add(self._took_s)
+        self._counters.tally.update(self._engine.take_tally())
+        now_ms = None if self._settings.clock == "event" else wallclock.now_ms()
         for one in decided:
-            self._counters.count(one.decisions)
+            self._counters.count(one.decisions, now_ms)
+        self._status.standing = self._engine.standing()

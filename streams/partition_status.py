@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from detectors.census import PartitionStanding
 from streams.readiness import Obstacle
 from streams.restore import RestoreProgress
 
@@ -40,6 +41,8 @@ class PartitionStatus:
     because: str = ""
     """Of the last failure, or of the refusal."""
     writer: Pending | None = None
+    standing: PartitionStanding | None = None
+    """As of the last commit; None: nothing was committed or restored yet."""
 
     def enter(self, phase: Phase) -> None:
         """Begin a phase."""

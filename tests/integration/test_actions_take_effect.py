@@ -18,9 +18,9 @@ from schemas.events import OrderPlaced
 from streams.actions import Desk
 from streams.alert_lookup import AlertNotFound
 from streams.detect import detector_of
+from streams.detect_counters import DetectCounters
 from streams.doctor import examine
 from streams.log_writer import LogWriter
-from streams.partition_owner import DetectCounters
 from streams.rules_command import publish
 from streams.settings import Settings, Topic
 from streams.transactions import Place, Row
@@ -58,7 +58,7 @@ async def test_an_ack_reaches_the_alert_and_an_erasure_everything(
             await asyncio.to_thread(desk.judge, alert.alert_id, "saved")
             await until(lambda: has_states(settings, ["opened", "acked", "acked"]))
             counters = detector_of(roles.apps["detect"]).counters
-            await until(lambda: counters.verdicts == {("silent@1", "saved"): 1})
+            await until(lambda: counters.verdicts == {("silent@1", "", "saved"): 1})
             await until(lambda: client.hget("churn:profile:ada", "open_alerts") == "1")
 
             await asyncio.to_thread(desk.erase, "ada")

@@ -7,7 +7,7 @@ from detectors.decisions import Decisions, Tombstone
 from schemas.codec import decode_decision
 from schemas.decisions import AlertRecord, ErasureRecord, LifecycleRecord, RiskRecord
 from streams.decision_rows import CUSTOMER_HEADER, ERASED_HEADER, Decided, decision_rows
-from streams.partition_owner import DetectCounters
+from streams.detect_counters import DetectCounters
 from streams.settings import load_settings
 from streams.transactions import Place, Row
 
@@ -83,9 +83,10 @@ def test_remarks_verdicts_and_assignments_are_no_transitions_of_a_rule() -> None
             ],
             shadow=[step("opened"), step("opened", by="bob", verdict="false_alarm")],
             erasures=[PROOF],
-        )
+        ),
+        now_ms=None,
     )
 
     assert counters.alerts == {("r@1", "opened"): 1, ("r@1", "acked"): 1, ("r@1", "resolved"): 1}
-    assert counters.verdicts == {("r@1", "saved"): 1, ("r@1", "false_alarm"): 2}
+    assert counters.verdicts == {("r@1", "", "saved"): 1, ("r@1", "", "false_alarm"): 2}
     assert counters.erasures == 1

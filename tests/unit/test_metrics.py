@@ -12,6 +12,8 @@ from dispatch_run import Notes, routes_to
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from detectors.census import PartitionStanding
+from detectors.tally import Happening
 from schemas.codec import encode
 from schemas.decisions import ExampleRecord
 from schemas.deliveries import ToldRecord
@@ -55,6 +57,8 @@ UNITS = (
     "_recipe",
     "_paused",
     "_alerts",
+    "_customers",
+    "_timers",
 )
 BY_CONSUMER = {"churn_position_offset", "churn_lag_records"}
 
@@ -106,15 +110,25 @@ def counted_apps() -> dict[Any, Any]:
         "door": counted_door(),
     }
     ingest = ingest_of(apps["ingest"]).counters
+    ingest.late_ms["orders"] = 1_500
     ingest.events["orders"], ingest.clamped["orders"], ingest.dead_letters["bad_json"] = 7, 1, 2
     ingest_of(apps["ingest"]).gate.states.pause("logins", "poison", "it cannot be read", 0.0)
     for second in range(3):
         ingest_of(apps["ingest"]).reports.catch_up.report("orders", 400 - 100 * second, 100 * second, float(second))
     detect = detector_of(apps["detect"]).counters
-    detect.transactions, detect.transaction_s = 4, 0.5
+    for took_s in (0.2, 0.1, 0.1, 0.1):
+        detect.transactions.add(took_s)
+    detect.timer_delays.add(3.0)
     detect.alerts["silent@1", "opened"], detect.alerts["silent@2", "opened"] = 3, 2
-    detect.verdicts["silent@1", "saved"], detect.verdicts["silent@2", "saved"], detect.erasures = 1, 1, 3
-    detector_of(apps["detect"])._statuses.update({0: restoring(0), 1: refused(1)})
+    detect.verdicts["silent@1", "gold", "saved"], detect.verdicts["silent@2", "gold", "saved"], detect.erasures = 1, 1, 3
+    detect.sla_breaches["gold"] = 2
+    tally = Happening("order", "gold", "repeat"), Happening("ticket", ""), Happening("stage", "gold", "churned", "yes")
+    for happening in tally:
+        detect.tally[happening] += 1
+    standing = PartitionStanding({("active", "gold"): 30, ("churned", ""): 2}, {("silent", "escalated"): 4}, 50)
+    working = PartitionStatus("t.events", 2, phase="working", standing=standing)
+    also_working = PartitionStatus("t.events", 3, phase="working", standing=standing)
+    detector_of(apps["detect"])._statuses.update({0: restoring(0), 1: refused(1), 2: working, 3: also_working})
     deliver = deliver_of(apps["deliver-redis"]).counters
     deliver.records, deliver.dead_letters["bad_json"] = 9, 1
     learner_of(apps["learn"]).model.learn(
@@ -177,12 +191,19 @@ async def test_the_values_are_those_of_the_counters(scrape: str) -> None:
     assert found["churn_source_behind_records"] == {("churn_source_behind_records", "orders"): 200}
     assert found["churn_source_eta_seconds"] == {("churn_source_eta_seconds", "orders"): 2.0}
     assert found["churn_alerts"] == {("churn_alerts_total", "silent", "opened"): 5}
-    assert found["churn_alert_verdicts"] == {("churn_alert_verdicts_total", "silent", "saved"): 2}
+    assert found["churn_alert_verdicts"] == {("churn_alert_verdicts_total", "silent", "gold", "saved"): 2}
+    assert found["churn_customers"] == {("churn_customers", "active", "gold"): 60, ("churn_customers", "churned", ""): 4}
+    assert found["churn_open_alerts"] == {("churn_open_alerts", "silent", "escalated"): 8}
+    assert found["churn_timers"] == {("churn_timers",): 100}
+    assert found["churn_orders"] == {("churn_orders_total", "repeat", "gold"): 1}
+    assert found["churn_stage_changes"] == {("churn_stage_changes_total", "churned", "gold", "yes"): 1}
+    assert found["churn_alert_delay_seconds"]["churn_alert_delay_seconds_bucket", "timer", "5"] == 1
+    assert found["churn_alert_delay_seconds"]["churn_alert_delay_seconds_bucket", "timer", "2"] == 0
     assert found["churn_erasures"] == {("churn_erasures_total",): 3}
-    assert found["churn_transaction_duration_seconds"] == {
-        ("churn_transaction_duration_seconds_count",): 4,
-        ("churn_transaction_duration_seconds_sum",): 0.5,
-    }
+    transactions = found["churn_transaction_duration_seconds"]
+    assert transactions["churn_transaction_duration_seconds_count",] == 4
+    assert transactions["churn_transaction_duration_seconds_sum",] == pytest.approx(0.5)
+    assert transactions["churn_transaction_duration_seconds_bucket", "0.1"] == 3
     assert found["churn_feed_mark_lag_seconds"] == {("churn_feed_mark_lag_seconds", "orders"): 2.0}
     assert found["churn_feed_status"]["churn_feed_status", "orders", "live"] == 1
     assert found["churn_feed_status"]["churn_feed_status", "orders", "dead"] == 0
