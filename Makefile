@@ -23,7 +23,7 @@ CORE_TESTS := tests/unit tests/properties tests/golden tests/compatibility
 # together for what it sets up.
 FILES_AT_ONCE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden keep-release bench bench-ingest bench-mapping bench-headers bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-soak flame bench-engine bench-model bench-incidents evaluate requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden keep-release bench bench-ingest bench-mapping bench-headers bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-webhook bench-soak flame bench-engine bench-model bench-incidents evaluate requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ bench-kill: $(STAMP) ## kill -9 of a worker until the next alert of its partitio
 
 bench-door: $(STAMP) ## webhooks a second, how long each waits, what is lost when the worker is killed
 	@$(BENCH).bench_door $(ARGS)
+
+bench-webhook: $(STAMP) ## alerts a second to a webhook on this machine, and what one costs
+	@$(BENCH).bench_webhook $(ARGS)
 
 bench-soak: $(STAMP) ## whether memory grows: all roles at 2,000 events a second for twenty minutes
 	@$(BENCH).bench_soak $(ARGS)

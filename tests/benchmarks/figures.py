@@ -119,6 +119,8 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "door_p50_ms": Figure("webhook to its 202, median", "ms"),
     "door_p99_ms": Figure("webhook to its 202, p99", "ms"),
     "door_lost": Figure("answered 202 and not stored, worker killed and stopped by turns", "records"),
+    "webhook_per_s": Figure("webhooks sent, 8 at once", "alerts/s", more_is_better=True),
+    "webhook_us": Figure("a webhook sent, sender's CPU", "us"),
     "soak_slope_mb_per_h": Figure("memory at 2,000 ev/s, all roles, slope", "MB/h"),
     "soak_drift_mb": Figure("memory, last tenth less the first", "MB"),
     "soak_memory_mb": Figure("memory, median", "MB"),

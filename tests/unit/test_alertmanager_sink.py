@@ -118,6 +118,17 @@ async def test_a_repetition_never_overtakes_an_end(receiver: Receiver, sink: Ale
     assert posted(receiver) == [[("a", "resolved")], [("b", "opened")]]
 
 
+async def test_of_those_that_ended_the_last_ten_thousand_are_known_and_no_more(
+    receiver: Receiver, sink: AlertmanagerSink
+) -> None:
+    await sink.deliver([step(f"a{number}", 2, "resolved") for number in range(10_001)])
+    receiver.got.clear()
+    await sink.deliver([step("a1"), step("a10000")])
+    assert receiver.got == []
+    await sink.deliver([step("a0")])
+    assert posted(receiver) == [[("a0", "opened")]]
+
+
 async def test_nothing_open_means_no_call(receiver: Receiver, sink: AlertmanagerSink) -> None:
     await sink.repeat()
     await sink.deliver([step("a", 1, "warned")])
