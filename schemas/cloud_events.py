@@ -45,7 +45,9 @@ ATTRIBUTES: Final = {
     "subject": Attribute("The customer; of an alert about a feed, the feed."),
     "partitionkey": Attribute("The record's key: the alert, else the customer."),
     "sequence": Attribute("The record's `sequence` with zeros before it, 16 digits, so that it sorts as text."),
-    "recordedtime": Attribute("When it was decided: `decided_ms` of an alert; the others are decided at their `at_ms`."),
+    "recordedtime": Attribute(
+        "When it was decided: `decided_ms` of an alert; of the others `at_ms`, the only time that they have."
+    ),
     "severitytext": Attribute("Of an alert: INFO, WARNING, HIGH or CRITICAL.", always=False),
     "severitynumber": Attribute("The same as OpenTelemetry counts: 9, 13, 17 or 21.", always=False),
     "traceparent": Attribute(

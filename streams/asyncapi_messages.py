@@ -10,7 +10,7 @@ from schemas.codec import decode_decision
 from schemas.decisions import AlertRecord, LifecycleRecord, RiskRecord
 from schemas.json_schema import examples
 from streams.dead_letters import SOURCE_HEADER
-from streams.decision_rows import CUSTOMER_HEADER, event_row
+from streams.decision_rows import CUSTOMER_HEADER, ERASED_HEADER, event_row
 from streams.routing import WATERMARK_HEADER
 from streams.settings import Settings, Topic
 from streams.traces import TRACEPARENT
@@ -18,6 +18,7 @@ from streams.traces import TRACEPARENT
 _MOST_EXAMPLES: Final = 3
 _TEXT: Final = {"type": "string"}
 _BYTES: Final = "application/octet-stream"
+_ERASED: Final = {ERASED_HEADER: {**_TEXT, "description": "Of an erased customer: up to which instant, in milliseconds."}}
 _TRACEPARENT: Final = "W3C Trace Context of the request that it came of."
 
 MESSAGES_OF: Final[Mapping[Topic, Sequence[str]]] = {
@@ -146,8 +147,12 @@ MESSAGES: Final[Mapping[str, Any]] = {
     },
     "forgottenAlert": {
         "summary": "A record without a value: the alert is long over, or its customer was erased.",
-        "headers": _headers({CUSTOMER_HEADER: {**_TEXT, "description": "Whose alert it was."}}),
+        "headers": _headers({CUSTOMER_HEADER: {**_TEXT, "description": "Whose alert it was."}, **_ERASED}),
         "payload": {"type": "null"},
     },
-    "tombstone": {"summary": "A record without a value: what stood under its key is gone.", "payload": {"type": "null"}},
+    "tombstone": {
+        "summary": "A record without a value: what stood under its key is gone.",
+        "headers": _headers(_ERASED),
+        "payload": {"type": "null"},
+    },
 }

@@ -18,6 +18,7 @@ from streams.door_requests import MAX_HEADER_BYTES, UNKNOWN, Refusal, kept_heade
 from streams.door_terms import DoorTerms
 from streams.settings import load_settings
 from streams.sources import Source
+from streams.traces import traceparent_of
 from streams.transactions import Row
 
 GITHUB_BODY = b"Hello, World!"
@@ -241,6 +242,13 @@ async def test_a_sender_that_goes_away_within_a_body_leaves_no_record_and_no_mem
 def test_headers_are_kept_by_name_whatever_their_case_and_no_others() -> None:
     headers = CIMultiDict({"X-Shopify-Topic": "orders/paid", "CE-Type": "%E2%82%AC", "Authorization": "secret", "Cookie": "s"})
     assert kept_headers(headers, ["x-shopify-topic"]) == [("http-x-shopify-topic", b"orders/paid"), ("ce_type", "€".encode())]
+
+
+def test_the_trace_of_a_request_is_that_of_its_record() -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    kept = kept_headers(CIMultiDict({"Traceparent": trace, "Tracestate": "a=b"}), [])
+    assert kept == [("traceparent", trace.encode())]
+    assert traceparent_of(kept) == trace.encode()
 
 
 def test_an_event_in_the_headers_of_http_is_one_in_the_headers_of_kafka() -> None:
