@@ -23,7 +23,7 @@ CORE_TESTS := tests/unit tests/properties tests/golden tests/compatibility
 # together for what it sets up.
 FILES_AT_ONCE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden keep-release bench bench-ingest bench-mapping bench-headers bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-webhook bench-soak flame bench-engine bench-model bench-incidents evaluate requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden keep-release bench bench-ingest bench-mapping bench-headers bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-webhook bench-soak dashboards flame bench-engine bench-model bench-incidents evaluate requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ bench-webhook: $(STAMP) ## alerts a second to a webhook on this machine, and wha
 
 bench-soak: $(STAMP) ## whether memory grows: all roles at 2,000 events a second for twenty minutes
 	@$(BENCH).bench_soak $(ARGS)
+
+dashboards: $(STAMP) ## write the dashboards of Grafana anew, as deploy/grafana/boards builds them
+	@PYTHONPATH=deploy/grafana $(BIN)/python -m boards
 
 flame: $(STAMP) ## a flame graph of the detect worker under load: flame.svg, or ARGS="--output FILE"
 	@$(BENCH).flame $(ARGS)

@@ -10,7 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from mode import Service
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 
 from streams.metrics import RoleCollector
 from streams.readiness import readiness
@@ -61,6 +61,7 @@ async def serving(settings: Settings, services: Mapping[str, Service]) -> AsyncI
 def _pages(services: Mapping[str, Service], loop: asyncio.AbstractEventLoop) -> Page:
     registry = CollectorRegistry()
     registry.register(RoleCollector(services, loop))
+    ProcessCollector(registry=registry)
     pages: dict[str, Page] = {
         "/metrics": make_wsgi_app(registry),
         "/readyz": lambda _request, respond: _answer(respond, *readiness(services)),

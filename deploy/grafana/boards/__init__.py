@@ -1,0 +1,1 @@
+"""The dashboards in Python: `make dashboards` writes them to `deploy/grafana/dashboards`."""
