@@ -18,7 +18,7 @@ from valkey_server import running_valkey
 
 from schemas.codec import decode_decision, encode
 from schemas.decisions import AlertRecord
-from schemas.events import AlertJudged
+from schemas.events import AlertJudged, CustomerUpdated
 from streams.lag import lags
 from streams.log_writer import write_once
 from streams.routing import WATERMARK_HEADER, log_partition
@@ -49,7 +49,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """Half a year of a shop went through a worker with all roles, in two halves with scrapes before, between and behind."""
+    """Half a year of a shop went through a worker with all roles, in two parts with scrapes before, between and behind."""
     folder = tmp_path_factory.mktemp("watched")
     metrics_port, receiver_port = free_ports(2)
     (folder / "secret").write_text("whsec_" + "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0")
@@ -80,16 +80,32 @@ def watched(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 async def _lived_through(watched: Watched, receiver_port: int) -> None:
     deliveries = list(simulate(SHOP).deliveries())
-    middle = len(deliveries) // 2
+    middle = len(deliveries) * 7 // 10
+    judged = 0
     async with listening(Receiver(), receiver_port):
         await until(lambda: "worker.ready" in watched.worker.said)
+        await _give_tiers(watched.settings)
         for half in (deliveries[:middle], deliveries[middle:]):
             await until(lambda: watched.prometheus.value("sum(churn_detect_records_total)") is not None)
             await _send(watched.settings, half)
             ends_ms = max(one.arrives_ms for one in half if one.value is None and one.feed == "logins")
             await until(partial(_is_worked_off, watched.settings, ends_ms))
-            await _judge_some(watched.settings)
-        await until(lambda: (watched.prometheus.value('sum(churn_alert_verdicts_total{verdict="saved"})') or 0) >= 10)
+            judged += await _judge_some(watched.settings)
+            await until(partial(_is_scraped, watched, judged))
+
+
+def _is_scraped(watched: Watched, judged: int) -> bool:
+    return watched.prometheus.value('sum(churn_alert_verdicts_total{verdict="saved"})') == judged
+
+
+async def _give_tiers(settings: Settings) -> None:
+    """Every third customer is a gold one."""
+    customers = [f"shop-{number:04}" for number in range(1, SHOP.customers + 1, 3)]
+    rows = [
+        Row(name.encode(), encode(CustomerUpdated(id=f"tier-{name}", customer_id=name, at_ms=SHOP.starts_ms, tier="gold")))
+        for name in customers
+    ]
+    await write_once(settings, {Place(settings.topic("actions"), 0): rows})
 
 
 async def _send(settings: Settings, deliveries: Sequence[Delivery]) -> None:
@@ -115,8 +131,8 @@ async def _is_worked_off(settings: Settings, ends_ms: int) -> bool:
     return all(count <= 1 for one in left for count in one.values())
 
 
-async def _judge_some(settings: Settings) -> None:
-    """Five of the alerts that there are were right, and helped."""
+async def _judge_some(settings: Settings) -> int:
+    """Some of the alerts that there are were right, and helped; how many."""
     async with reader(settings) as consumer:
         records = await read_to_end(consumer, TopicPartition(settings.topic("alerts"), 0))
     alerts = [found for record in records if record.value and isinstance(found := decode_decision(record.value), AlertRecord)]
@@ -126,7 +142,7 @@ async def _judge_some(settings: Settings) -> None:
             (alert.customer_id or "").encode(),
             encode(
                 AlertJudged(
-                    id=f"judged-{alert.alert_id}-{alert.sequence}",
+                    id=f"judged-{len(alerts)}-{alert.alert_id}",
                     customer_id=alert.customer_id or "",
                     alert_id=alert.alert_id,
                     at_ms=alert.at_ms,
@@ -137,8 +153,9 @@ async def _judge_some(settings: Settings) -> None:
         )
         for alert in judged
     ]
-    assert len(rows) == 5
+    assert rows
     await write_once(settings, {Place(settings.topic("actions"), 0): rows})
+    return len(rows)
 
 
 @pytest.mark.parametrize("name", NAMES)
