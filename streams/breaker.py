@@ -54,9 +54,9 @@ class Breaker:
         self._failures += 1
         if self.failing_since_s is None:
             self.failing_since_s = now_s
-        was_open, self._is_probed = self.is_open, False
-        if self._failures < _FAILURES_TO_OPEN:
-            return False
+        was_open, was_probed, self._is_probed = self.is_open, self._is_probed, False
+        if self._failures < _FAILURES_TO_OPEN or (was_open and not was_probed):
+            return False  # what was under way when it opened fails as well: that is the same failure
         self._open_until_s = now_s + min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**self._opened)
         self._opened = min(self._opened + 1, 10)
         return not was_open
