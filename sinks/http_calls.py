@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +19,9 @@ from sinks.addresses import is_public
 from sinks.base import SinkError
 
 USUAL_TIMEOUT_S: Final = 10.0
+_LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
+"""As it is looked up: what is no ASCII stands in Punycode."""
 _READ_AT_MOST: Final = 16_384
 _SHOWN_AT_MOST: Final = 200
 _CONNECTIONS: Final = 16
@@ -126,13 +130,22 @@ class HttpCaller:
 
 
 def host_of(url: str) -> str | None:
-    """The host of an address, as `allow` names it; None: it is no address."""
+    """The host of an address, as `allow` names it; None: it is no address that can be called."""
     try:
         found = URL(url)
-        is_address = found.scheme in {"https", "http"} and bool(found.port)
-    except ValueError:
+        if found.scheme not in {"https", "http"} or not found.port:
+            return None
+        return found.host if _HOST.fullmatch(found.raw_host or "") or _is_address(found.host or "") else None
+    except ValueError:  # UnicodeError is one
         return None
-    return found.host if is_address else None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def url_fault(url: str, allow: tuple[str, ...]) -> str | None:

@@ -1,7 +1,6 @@
 """Keys in a file of routes of whatever is called over HTTP, and of what a recipient does not get."""
 
 import re
-from ipaddress import ip_address
 from typing import Final
 
 from schemas.instants import SECOND_MS, exact_ms
@@ -13,7 +12,6 @@ from streams.routes_common import EntryAtHand, FileAt
 from streams.rules_values import Field, exact_duration, list_of, one_of, text
 from streams.yaml_nodes import Node, Place, Reader, Refused
 
-_HOST_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _LEAST_KEY_CHARACTERS: Final = 16
 
@@ -83,17 +81,9 @@ def _url(file: FileAt) -> Reader:
 
 def _host(node: Node, place: Place) -> str:
     found = text(node, place).lower()
-    if _HOST_NAME.fullmatch(found) is None and not _is_address(found):
+    if host_of(f"https://[{found}]" if ":" in found else f"https://{found}") != found:
         raise Refused(node.line, f"{found!r} is not a host; write erp.example.com or 10.0.0.7, without scheme, port and path")
     return found
-
-
-def _is_address(found: str) -> bool:
-    try:
-        ip_address(found)
-    except ValueError:
-        return False
-    return True
 
 
 def _timeout_s(node: Node, place: Place) -> float:

@@ -44,11 +44,15 @@ def parsed(keys: str, folder: Path = Path(), *, reads_secrets: bool = True) -> R
 def test_all_keys_of_a_webhook(tmp_path: Path) -> None:
     ca = make_certificate(tmp_path).certificate
     keys = (
-        f"{ERP}, allow: [ERP.example.com, 10.0.0.7], ca: {ca.name}, timeout: PT20S, authorization: 'env:TOKEN', "
-        "redact: [note, owner], hash_customers: 'env:PSEUDONYMS'"
+        f"{ERP}, allow: [ERP.example.com, 10.0.0.7, 'fd00::7', bücher.example.com], ca: {ca.name}, timeout: PT20S, "
+        "authorization: 'env:TOKEN', redact: [note, owner], hash_customers: 'env:PSEUDONYMS'"
     )
     call = CallTerms(
-        Secret("https://erp.example.com/churn"), ("erp.example.com", "10.0.0.7"), ca, 20.0, Secret("Bearer t0ken", "env:TOKEN")
+        Secret("https://erp.example.com/churn"),
+        ("erp.example.com", "10.0.0.7", "fd00::7", "bücher.example.com"),
+        ca,
+        20.0,
+        Secret("Bearer t0ken", "env:TOKEN"),
     )
     redaction = Redaction(frozenset({"note", "owner"}), Secret("0123456789abcdef", "env:PSEUDONYMS"))
     terms = parsed(keys, tmp_path).destinations["system"].terms
