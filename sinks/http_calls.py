@@ -55,10 +55,6 @@ class Answer(NamedTuple):
     """The first 16 KiB of the body."""
 
 
-class _ForbiddenAddressError(OSError):
-    """A host has an address that may not be called."""
-
-
 class HttpCaller:
     """Posts to one address. Redirects are not followed, and neither proxies nor cookies nor netrc are used.
 
@@ -122,9 +118,9 @@ class HttpCaller:
     def _socket(self, address: Any) -> socket.socket:  # noqa: ANN401 - a tuple as of getaddrinfo
         family, kind, protocol, _, place = address
         if not self._is_allowed and not is_public(place[0]):
-            raise _ForbiddenAddressError(
+            raise PermissionError(
                 f"{self._url.host} has the address {place[0]}, which is not a public one; "
-                f"if that is meant, name the host under `allow`"
+                "if that is meant, name the host under `allow`"
             )
         return socket.socket(family=family, type=kind, proto=protocol)
 
