@@ -18,6 +18,8 @@ class Forgotten:
     what: Literal["alert", "risk", "stage"]
     alert_id: str = ""
     """Of the alert, if it is one."""
+    erased_ms: int | None = None
+    """The customer was erased, with all that had happened until then; None: the alert is only so long over."""
 
 
 Action = Literal["show", "ack", "snooze_1d", "snooze_7d", "false_alarm", "saved"]

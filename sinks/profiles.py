@@ -5,18 +5,63 @@ that was written last. So an older record can be told from a newer one wherever 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from schemas.decisions import CLOSED_STATES, AlertRecord, LifecycleRecord, RiskRecord
+from schemas.rule_kinds import Severity
 from sinks.base import Delivery, Forgotten, Notice
+from sinks.ranking import rank
 
 OPEN_ALERTS: Final = "open_alerts"
 """The field that counts the fields `alert:<alert_id>`."""
 
-_RISK_FIELDS: Final = ("sequence:risk", "band", "basis", "risk_at_ms", "reasons", "features", "probability", "model")
-_STAGE_FIELDS: Final = ("sequence:lifecycle", "stage", "stage_since_ms", "stage_cause")
+LATEST: Final = 1_000
+"""So many records of alerts are kept as the last ones."""
+SEQUENCE_OF_ALERT: Final = "sequence:alert:"
+"""Begins the fields with the numbers of alerts."""
+RISK_SEQUENCE: Final = "sequence:risk"
+STAGE_SEQUENCE: Final = "sequence:lifecycle"
+
+_RISK_FIELDS: Final = (
+    RISK_SEQUENCE,
+    "band",
+    "basis",
+    "risk_at_ms",
+    "reasons",
+    "features",
+    "probability",
+    "model",
+    "tier",
+    "owner",
+    "value",
+)
+_STAGE_FIELDS: Final = (STAGE_SEQUENCE, "stage", "stage_since_ms", "stage_cause")
+
+What = Literal["alert", "risk", "stage"]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Where a customer stands in the lists of customers at risk."""
+
+    rank: float
+    probability: float | None
+    owner: str | None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Where an alert stands in the lists of open alerts, if it is open."""
+
+    alert_id: str
+    is_open: bool
+    due_ms: int
+    severity: Severity
+    owner: str | None
+    record: str
+    """As JSON."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +73,19 @@ class Change:
     sequence: int
     fields: dict[str, str]
     removed: tuple[str, ...] = ()
-    counts: bool = False
-    """The fields written and removed are alerts, and counted."""
+    lists: Ranked | Listed | None = None
+    """The fields written and removed are of a risk, or of an alert, which is counted."""
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What is taken out of a profile; one that holds nothing more goes as a whole."""
+    """What is taken out of a profile and the lists; a profile that holds nothing more goes as a whole."""
 
     customer_id: str
+    what: What
     fields: tuple[str, ...]
-    alert: str | None = None
-    """One more field: an alert, which is counted if it is there."""
+    alert_id: str = ""
+    """The field of this alert goes too, and is counted if it is there."""
 
 
 def change_of(record: Delivery) -> Change | Removal | None:
@@ -52,31 +98,43 @@ def change_of(record: Delivery) -> Change | Removal | None:
         case LifecycleRecord():
             return _lifecycle(record)
         case Forgotten():
-            return _removal(record)
+            return removal_of(record.customer_id, record.what, record.alert_id)
         case Notice():
             return None
 
 
-def _removal(forgotten: Forgotten) -> Removal:
-    if forgotten.what == "alert":
-        name, sequence = _alert_fields(forgotten.alert_id)
-        return Removal(forgotten.customer_id, (sequence,), name)
-    return Removal(forgotten.customer_id, _RISK_FIELDS if forgotten.what == "risk" else _STAGE_FIELDS)
+def removal_of(customer_id: str, what: What, alert_id: str = "") -> Removal:
+    """All that is known of an alert, of a customer's risk, or of the stage."""
+    if what == "alert":
+        return Removal(customer_id, what, (SEQUENCE_OF_ALERT + alert_id,), alert_id)
+    return Removal(customer_id, what, _RISK_FIELDS if what == "risk" else _STAGE_FIELDS)
 
 
-def _alert_fields(alert_id: str) -> tuple[str, str]:
-    return f"alert:{alert_id}", f"sequence:alert:{alert_id}"
+def alert_field(alert_id: str) -> str:
+    """The field with the record of an open alert."""
+    return f"alert:{alert_id}"
 
 
 def _alert(record: AlertRecord, customer_id: str) -> Change:
-    name, sequence = _alert_fields(record.alert_id)
-    if record.state in CLOSED_STATES:
-        return Change(customer_id, sequence, record.sequence, {}, (name,), counts=True)
-    return Change(customer_id, sequence, record.sequence, {name: _json(record)}, counts=True)
+    field, is_open, text = alert_field(record.alert_id), record.state not in CLOSED_STATES, _json(record)
+    return Change(
+        customer_id,
+        SEQUENCE_OF_ALERT + record.alert_id,
+        record.sequence,
+        {field: text} if is_open else {},
+        () if is_open else (field,),
+        Listed(record.alert_id, is_open, record.due_ms, record.severity, record.owner, text),
+    )
 
 
 def _risk(record: RiskRecord) -> Change:
-    optional = {"probability": record.probability, "model": record.model}
+    optional = {
+        "probability": record.probability,
+        "model": record.model,
+        "tier": record.tier,
+        "owner": record.owner,
+        "value": record.value,
+    }
     fields = {
         "band": record.band,
         "basis": record.basis,
@@ -86,12 +144,13 @@ def _risk(record: RiskRecord) -> Change:
         **{name: str(value) for name, value in optional.items() if value is not None},
     }
     removed = tuple(name for name, value in optional.items() if value is None)
-    return Change(record.customer_id, "sequence:risk", record.sequence, fields, removed)
+    lists = Ranked(rank(record), record.probability, record.owner)
+    return Change(record.customer_id, RISK_SEQUENCE, record.sequence, fields, removed, lists)
 
 
 def _lifecycle(record: LifecycleRecord) -> Change:
     fields = {"stage": record.stage, "stage_since_ms": str(record.at_ms), "stage_cause": record.cause}
-    return Change(record.customer_id, "sequence:lifecycle", record.sequence, fields)
+    return Change(record.customer_id, STAGE_SEQUENCE, record.sequence, fields)
 
 
 def _json(value: object) -> str:

@@ -224,7 +224,8 @@ def replay(
 @app.command()
 def doctor(*, as_json: Machine = False) -> None:
     """Look at settings, broker, topics, retention and Redis, and say what to do."""
-    from streams.doctor import Finding, examine
+    from streams.doctor import examine
+    from streams.finding import Finding
     from streams.settings import SettingsError
 
     try:

@@ -1,33 +1,35 @@
-"""The role `deliver`: alerts, risks and stages go to a sink, and are acknowledged when it has them."""
+"""The role `deliver`, as far as stores go: alerts, risks and stages are kept, and acknowledged when they are."""
 
 import asyncio
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, TypeVar
 
 import structlog
-from aiokafka.structs import ConsumerRecord
 from faust import App
+from faust.types import TP
 
-from schemas.codec import decode_decision
-from schemas.decisions import AlertRecord, DeadLetter, LifecycleRecord, RiskRecord
-from schemas.errors import ContractError
-from sinks.base import Delivery, Forgotten, Sink, SinkError
-from sinks.redis_profiles import RedisProfiles
+from sinks.base import SinkError
+from sinks.redis_store import RedisStore
+from sinks.stores import Partition, Store, StoreMoved
 from streams.apps import add_agent, add_work, make_app
 from streams.chunks import Chunk
 from streams.dead_letters import dead_letter_row
-from streams.decision_rows import CUSTOMER_HEADER
+from streams.delivered import DELIVERED, Batch, batch_of, letter_of, partition_of
 from streams.log_writer import LogWriter
-from streams.settings import Settings, Topic
+from streams.redis_terms import redis_terms
+from streams.settings import Settings
 from streams.transactions import Place
 from streams.transport import consumer_of
 
-DELIVERED: Final[tuple[Topic, ...]] = ("alerts", "risk", "lifecycle")
 _FIRST_PAUSE_MS: Final = 200
 _LONGEST_PAUSE_MS: Final = 30_000
+_TEND_EVERY_S: Final = 1.0
+
+T = TypeVar("T")
 
 log = structlog.get_logger("churn.deliver")
 
@@ -37,33 +39,39 @@ class DeliverCounters:
     """What deliver has done since the process started; only ever added to."""
 
     records: int = 0
-    """That the sink has taken."""
+    """That the store has taken."""
     retries: int = 0
-    """Batches that had to be sent again, each time."""
+    """Calls that had to be made again, each time."""
+    moves: int = 0
+    """How often the store did not have any more what it had been told."""
     failing_since_s: float | None = None
-    """Since when the sink has taken nothing, by the monotonic clock; None: it took what it was given last."""
+    """Since when the store has taken nothing, by the monotonic clock; None: it took what it was given last."""
     dead_letters: Counter[str] = field(default_factory=Counter)
     """By reason."""
 
 
-class _Item(NamedTuple):
-    record: ConsumerRecord
-    decision: Delivery
+def make_redis_app(settings: Settings) -> App:
+    """The app that keeps the read model in Redis.
+
+    Raises:
+        SettingsError: the password cannot be read.
+    """
+    return make_store_app(settings, "deliver-redis", RedisStore(redis_terms(settings)))
 
 
-def make_deliver_app(settings: Settings, sink: Sink | None = None) -> App:
-    """The app that keeps profiles; its sink is the Redis of the settings unless one is given."""
-    deliver = Deliver(settings, sink or RedisProfiles(settings.redis_url))
-    app = make_app(settings, "deliver-redis", read_committed=True)
+def make_store_app(settings: Settings, part: str, store: Store) -> App:
+    """The app of a store, with a consumer group of its own."""
+    deliver = Deliver(settings, store)
+    app = make_app(settings, part, read_committed=True, seek=deliver.seek)
     deliver.app = app
     app.deliver = deliver  # type: ignore[attr-defined]  # Faust apps carry what belongs to them
-    add_agent(app, "deliver", [settings.topic(name) for name in DELIVERED], deliver.read)
-    add_work(app, "deliver", deliver.announce, deliver.close)
+    add_agent(app, part, [settings.topic(name) for name in DELIVERED], deliver.read)
+    add_work(app, part, deliver.run, deliver.close)
     return app
 
 
 def deliver_of(app: App) -> "Deliver":
-    """The deliver of an app that `make_deliver_app` made."""
+    """The deliver of an app that `make_store_app` made."""
     deliver: Deliver = app.deliver  # type: ignore[attr-defined]  # set there
     return deliver
 
@@ -78,110 +86,159 @@ def pause_ms(attempt: int) -> int:
 
 
 class Deliver:
-    """At least once, in the order of each partition. A sink that is down holds the position of this group, no other's."""
+    """At least once, in the order of each partition, from where the store says. One that is down holds this group alone.
+
+    The offsets that the group commits are for those who look at its lag: reading begins at the store's own.
+    """
 
     app: App
 
-    def __init__(self, settings: Settings, sink: Sink) -> None:
+    def __init__(self, settings: Settings, store: Store) -> None:
         self.counters = DeliverCounters()
+        self.store = store
         self._settings = settings
-        self.sink = sink
         self._writer = LogWriter(settings)
         self._leaving = asyncio.Event()
+        self._store_is_ours = asyncio.Lock()
+        self._assigned: frozenset[TP] = frozenset()
+        self._opened: dict[TP, int] = {}
+        """Partitions that are read from where the store wanted it, with their count of seeks then."""
+        self._is_open = False
+        """Whether that is all of them."""
+        self._woken = asyncio.Event()
 
-    async def announce(self) -> None:
-        """Say where the records go."""
-        log.info("deliver.began", sink=self.sink.name)
+    # -- where to read
+
+    async def seek(self, assigned: frozenset[TP]) -> Mapping[TP, int]:
+        """Nowhere yet: `run` asks the store, which may take its time."""
+        self._assigned = assigned
+        self._close_partitions()
+        self._woken.set()
+        return {}
+
+    async def run(self) -> None:
+        """Open what is not, and look after the store, until the process ends."""
+        log.info("deliver.began", sink=self.store.name)
+        while not self._leaving.is_set():
+            async with self._store_is_ours:
+                generation = self.app.consumer_generation_id
+                await (self._tend(generation) if self._is_open else self._open(generation))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), _TEND_EVERY_S)
+            self._woken.clear()
+
+    async def _open(self, generation: int) -> None:
+        consumer = consumer_of(self.app)
+        partitions = {partition_of(tp): tp for tp in sorted(self._assigned)}
+        for tp in partitions.values():
+            consumer.pause(tp)
+        offsets = await self._retried(generation, lambda: self.store.positions(list(partitions))) if partitions else None
+        if offsets is None:
+            return
+        for name, tp in partitions.items():
+            if await consumer.read_from(tp, offsets[name]):
+                self._opened[tp] = consumer.seeks(tp)
+        self._is_open = generation == self.app.consumer_generation_id
+
+    def _close_partitions(self) -> None:
+        """What is handed over of them from now on is not looked at, until they are opened."""
+        self._opened.clear()
+        self._is_open = False
+
+    async def _tend(self, generation: int) -> None:
+        with self._watched():
+            self._kept(await self._retried(generation, self.store.tend), generation)
+
+    # -- what was read
 
     async def read(self, chunks: list[Chunk]) -> None:
-        """Deliver all that can be read, put the rest aside, then say that the chunks are done."""
-        sink = self.sink
-        items, letters = _decoded(self._settings, chunks)
-        refused = await self._deliver(sink, items, chunks[0].generation)
+        """Keep all that can be read, put the rest aside, then say what is done."""
+        async with self._store_is_ours:
+            current = [chunk for chunk in chunks if self._opened.get(chunk.tp) == chunk.seeks]
+            if current:
+                with self._watched():
+                    await self._keep(batch_of(self._settings, current), current[0].generation)
+
+    async def close(self) -> None:
+        """Give up on a store that is down, and let go."""
+        self._leaving.set()
+        self._woken.set()
+        await self._writer.close()
+        await self.store.close()
+
+    async def _keep(self, batch: Batch, generation: int) -> None:
+        refused = await self._retried(generation, lambda: self._take(batch))
         if refused is None:
             return
-        letters += [_letter(items[index].record, "sink_refused", f"{sink.name} cannot keep this record") for index in refused]
+        name = self.store.name
+        letters = batch.letters + [
+            letter_of(batch.records[index], "sink_refused", f"{name} cannot keep this record") for index in refused
+        ]
         if letters:
             place = Place(self._settings.topic("deadletters"), 0)
             await self._writer.write({place: [dead_letter_row(letter) for letter in letters]})
         for letter in letters:
             log.error("deliver.dead_letter", topic=letter.topic, partition=letter.partition, offset=letter.offset)
-        self.counters.records += len(items) - len(refused)
-        self.counters.dead_letters.update(letter.reason for letter in letters)
-        for chunk in chunks:
-            consumer_of(self.app).done(chunk.tp, chunk.records[-1].offset + 1, chunk.generation)
+        kept = await self._retried(generation, lambda: self.store.advance(batch.reached))
+        if kept is not None:
+            self.counters.records += len(batch.told) - len(refused)
+            self.counters.dead_letters.update(letter.reason for letter in letters)
+            self._kept(kept, generation)
 
-    async def close(self) -> None:
-        """Give up on a sink that is down, and let go."""
-        self._leaving.set()
-        await self._writer.close()
-        await self.sink.close()
+    async def _take(self, batch: Batch) -> Sequence[int]:
+        """The indices of the records that the store will never take."""
+        try:
+            await self.store.take(batch.told)
+        except SinkError as error:
+            if error.retryable:
+                raise
+            log.error("sink.refused", sink=self.store.name, reason=str(error), records=len(error.refused))  # noqa: TRY400
+            return error.refused
+        return ()
 
-    async def _deliver(self, sink: Sink, items: list[_Item], generation: int) -> tuple[int, ...] | None:
-        """Try until the sink has taken the batch; the indices that it will never take.
+    def _kept(self, offsets: Mapping[Partition, int] | None, generation: int) -> None:
+        for tp in self._opened if offsets else ():
+            if (offset := (offsets or {}).get(partition_of(tp))) is not None:
+                consumer_of(self.app).done(tp, offset, generation)
 
-        None: the partitions were taken away, or the process is to end; whoever reads them next delivers them.
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """If the store has moved, it is opened anew within a second; not at once, or two who quarrel would never rest."""
+        try:
+            yield
+        except StoreMoved as moved:
+            self.counters.moves += 1
+            self._close_partitions()
+            log.warning("store.moved", sink=self.store.name, reason=str(moved), consequence="what is missing is read again")
+
+    async def _retried(self, generation: int, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Try until it is done.
+
+        None: the partitions were taken away, or the process is to end; whoever reads them next goes on.
+
+        Raises:
+            StoreMoved: it cannot be done any more.
         """
         attempt = 0
         while not self._leaving.is_set() and generation == self.app.consumer_generation_id:
             try:
-                await sink.deliver([item.decision for item in items])
+                done = await work()
+            except StoreMoved:
+                raise
             except SinkError as error:
-                if not error.retryable:
-                    log.error("sink.refused", sink=sink.name, reason=str(error), records=len(error.refused))  # noqa: TRY400
-                    return error.refused
                 attempt += 1
                 self.counters.failing_since_s = self.counters.failing_since_s or time.monotonic()
                 self.counters.retries += 1
-                await self._pause(sink, attempt, str(error))
+                await self._pause(attempt, str(error))
             else:
                 self.counters.failing_since_s = None
                 if attempt:
-                    log.info("sink.recovered", sink=sink.name, attempts=attempt)
-                return ()
+                    log.info("sink.recovered", sink=self.store.name, attempts=attempt)
+                return done
         return None
 
-    async def _pause(self, sink: Sink, attempt: int, reason: str) -> None:
+    async def _pause(self, attempt: int, reason: str) -> None:
         delay_ms = pause_ms(attempt)
-        log.warning("sink.retry_scheduled", sink=sink.name, attempt=attempt, delay_ms=delay_ms, reason=reason)
+        log.warning("sink.retry_scheduled", sink=self.store.name, attempt=attempt, delay_ms=delay_ms, reason=reason)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._leaving.wait(), delay_ms / 1000)
-
-
-def _decoded(settings: Settings, chunks: list[Chunk]) -> tuple[list[_Item], list[DeadLetter]]:
-    items: list[_Item] = []
-    letters: list[DeadLetter] = []
-    for chunk in chunks:
-        for record in chunk.records:
-            try:
-                decision = _forgotten(settings, record) if record.value is None else decode_decision(record.value)
-            except ContractError as error:
-                letters.append(_letter(record, error.code, error.message))
-                continue
-            if isinstance(decision, AlertRecord | RiskRecord | LifecycleRecord | Forgotten):
-                items.append(_Item(record, decision))
-            elif decision is not None:
-                message = f"the topic {record.topic} does not carry records of the type {decision.__struct_config__.tag}"
-                letters.append(_letter(record, "unexpected_type", message))
-    return items, letters
-
-
-def _forgotten(settings: Settings, record: ConsumerRecord) -> Forgotten | None:
-    """What a record without a value says; None where it is about no customer."""
-    key = (record.key or b"").decode(errors="replace")
-    if record.topic != settings.topic("alerts"):
-        return Forgotten(key, "risk" if record.topic == settings.topic("risk") else "stage") if key else None
-    customer = dict(record.headers).get(CUSTOMER_HEADER)
-    return None if customer is None else Forgotten(customer.decode(errors="replace"), "alert", key)
-
-
-def _letter(record: ConsumerRecord, reason: str, message: str) -> DeadLetter:
-    return DeadLetter(
-        value=record.value or b"",
-        reason=reason,
-        message=message,
-        stage="deliver",
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-    )

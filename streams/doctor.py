@@ -2,14 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 from aiokafka.structs import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError
-from redis import Redis
-from redis.exceptions import RedisError
 
 from schemas.codec import decode_record
 from schemas.control import RulesPublished
@@ -30,6 +27,8 @@ from schemas.rule_kinds import (
     SlaRule,
 )
 from schemas.rules import RuleSet
+from streams.doctor_redis import redis_findings
+from streams.finding import Finding
 from streams.routes_file import RoutesFileError, load_routes
 from streams.rules_trail import KEY
 from streams.settings import Settings, Topic, variable
@@ -38,26 +37,15 @@ from streams.sources_command import PAUSED, list_sources
 from streams.topic_tail import read_to_end, reader
 from streams.topics import TopicsError, check_topics
 
-_REDIS_TIMEOUT_S: Final = 3.0
 _BOOTSTRAP_TIMEOUT_MS: Final = 3_000
 _LONGEST_MONTH_DAYS: Final = 31
 _WORK_SPREADS: Final = 7
 """Business time takes at most so many times as long, if a calendar is open for a day of 24 hours a week at least."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    check: str
-    good: bool
-    says: str
-    """What was found and, if it is not good, what to do."""
-
-
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything that a worker needs; what cannot be looked at, because the broker is away, is left out."""
-    findings = [*_redis(settings), *examine_routes(settings), *_broker(settings)]
+    findings = [*redis_findings(settings), *examine_routes(settings), *_broker(settings)]
     if any(finding.check == "broker" and not finding.good for finding in findings):
         return findings
     try:
@@ -74,25 +62,6 @@ def longest_ms(rules: RuleSet) -> int:
     """The longest time that a rule looks back, and the model's horizon after it; an upper bound where calendars count."""
     horizon_ms = 0 if rules.churn is None else _upper_ms(rules.churn.horizon)
     return horizon_ms + max((ms for rule in rules.rules for ms in _durations_ms(rule)), default=0)
-
-
-def _redis(settings: Settings) -> Iterator[Finding]:
-    if not settings.redis_url:
-        yield Finding("redis", good=True, says="CHURN_REDIS_URL is not set: no profiles are kept")
-        return
-    client: Any = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=_REDIS_TIMEOUT_S)
-    try:
-        version = client.info("server").get("redis_version", "unknown")
-    except (RedisError, OSError) as error:
-        yield Finding(
-            "redis",
-            good=False,
-            says=f"{settings.redis_url} does not answer ({error}): start Redis or Valkey, or set CHURN_REDIS_URL",
-        )
-    else:
-        yield Finding("redis", good=True, says=f"{settings.redis_url} answers, version {version}")
-    finally:
-        client.close()
 
 
 def examine_routes(settings: Settings) -> Iterator[Finding]:

@@ -54,6 +54,7 @@ MetricName = Literal[
     "churn_model_held",
     "churn_deliveries_total",
     "churn_delivery_failing_seconds",
+    "churn_store_moves_total",
     "churn_delivery_behind_records",
     "churn_delivery_waiting_alerts",
     "churn_door_requests_total",
@@ -158,6 +159,9 @@ METRICS: Final[Mapping[MetricName, Form]] = {
         "What became of records and messages: `sent`, `retried` (kept, and tried again), `refused` (a dead letter).",
     ),
     "churn_delivery_failing_seconds": Form("gauge", ("sink",), "For how long a sink has taken nothing; 0 if all is well."),
+    "churn_store_moves_total": Form(
+        "counter", ("sink",), "Times that a store had lost what it was told (emptied, an older copy) and was told again."
+    ),
     "churn_delivery_behind_records": Form("gauge", ("sink",), "Records of `churn.alerts` that a recipient is behind."),
     "churn_delivery_waiting_alerts": Form(
         "gauge", ("sink", "reason"), "Alerts that wait for `quiet` hours to end, for a `digest`, or since a `storm`."

@@ -192,11 +192,13 @@ def _learn(learner: "Learner") -> Iterator[Sample]:
 
 
 def _deliver(deliver: "Deliver") -> Iterator[Sample]:
-    sink, counters = deliver.sink.name, deliver.counters
+    sink, counters = deliver.store.name, deliver.counters
     yield Sample("churn_deliveries_total", (sink, "sent"), counters.records)
     yield Sample("churn_deliveries_total", (sink, "retried"), counters.retries)
     yield Sample("churn_deliveries_total", (sink, "refused"), counters.dead_letters["sink_refused"])
     yield Sample("churn_delivery_failing_seconds", (sink,), _since_s(counters.failing_since_s))
+    yield Sample("churn_store_moves_total", (sink,), counters.moves)
+    yield Sample("churn_store_moves_total", (sink,), counters.moves)
     yield from _dead_letters("deliver", counters.dead_letters)
 
 

@@ -1,5 +1,6 @@
 """The settings: environment variables that begin with `CHURN_`, read once, frozen, all faults told at once."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -7,6 +8,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "CHURN_"
+_USER_INFO: Final = re.compile(r"://[^/]*@|(?<=password=)[^&]*")
 
 Role = Literal["ingest", "detect", "learn", "clock", "deliver", "door"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -60,7 +62,14 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "",
         pattern=r"^((rediss?|unix)://\S+)?$",
-        description="Where the profiles of customers are kept, redis:// or rediss:// or unix://; without it there are none.",
+        description="Where the read model is kept, redis:// or rediss:// (TLS) or unix://; without it there is none.",
+    )
+    redis_user: str = Field("", description="User at Redis, if it has users.")
+    redis_password: str = Field(
+        "", description="Where the password for Redis stands, `env:NAME` or `file:PATH`: never the password itself."
+    )
+    redis_ca: Path | None = Field(
+        None, description="File of the certificates that Redis's must be signed by, in PEM; without it those of the system."
     )
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port of `/metrics`, `/readyz` and `/healthz`; 0 for none.")
     clock: Literal["broker", "event"] = Field(
@@ -182,4 +191,4 @@ def variable(name: str) -> str:
 
 def _in_plain_words(name: str, fault: str, value: object) -> str:
     description = Settings.model_fields[name].description if name in Settings.model_fields else "no such setting"
-    return f"{variable(name)}={value}: {fault[0].lower()}{fault[1:]}. {description}"
+    return f"{variable(name)}={_USER_INFO.sub('://***@', str(value))}: {fault[0].lower()}{fault[1:]}. {description}"

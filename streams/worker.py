@@ -39,7 +39,7 @@ _FACTORIES: Final[Mapping[str, tuple[str, str]]] = {
     "detect": ("streams.detect", "make_detect_app"),
     "learn": ("streams.learn", "make_learn_app"),
     "clock": ("streams.clock", "make_clock_app"),
-    "deliver-redis": ("streams.deliver", "make_deliver_app"),
+    "deliver-redis": ("streams.deliver", "make_redis_app"),
     "deliver-dispatch": ("streams.dispatch", "make_dispatch_app"),
     "door": ("streams.door", "make_door"),
 }

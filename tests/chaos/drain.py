@@ -12,7 +12,7 @@ from chaos.oracle import Found
 from chaos.plan import SPLIT
 from chaos.watch import Watch
 
-from streams.deliver import DELIVERED
+from streams.delivered import DELIVERED
 from streams.settings import Settings, Topic
 from streams.topic_tail import read_to_end, reader
 from streams.topics import default_sources

@@ -10,7 +10,7 @@ from redis import Redis
 
 from schemas.codec import decode_decision
 from schemas.decisions import AlertRecord, LifecycleRecord, RiskRecord
-from sinks.profiles import OPEN_ALERTS, Change, change_of
+from sinks.profiles import OPEN_ALERTS, Change, Listed, change_of
 from streams.settings import Settings
 
 Profiles = dict[str, dict[str, str]]
@@ -56,7 +56,7 @@ def _apply(profiles: Profiles, record: AlertRecord | RiskRecord | LifecycleRecor
     profile = profiles.setdefault(change.customer_id, {})
     profile.update(change.fields)
     profile[change.sequence_field] = str(change.sequence)
-    if change.counts:
+    if isinstance(change.lists, Listed):
         profile[OPEN_ALERTS] = str(int(profile.get(OPEN_ALERTS, 0)) + len(change.fields))
 
 

@@ -2,8 +2,9 @@
 
 import itertools
 import random
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 import pytest
@@ -12,18 +13,30 @@ from valkey_server import running_valkey
 
 from schemas.codec import decode_decision
 from schemas.decisions import AlertRecord, AlertState, LifecycleRecord, RiskReason, RiskRecord, Versions
+from schemas.rule_kinds import Severity
 from sinks.base import Delivery, Forgotten, Notice, Sink, SinkError
 from sinks.memory import MemorySink
-from sinks.redis_profiles import RedisProfiles
+from sinks.profiles import LATEST
+from sinks.redis_client import RedisTerms
+from sinks.redis_store import RedisStore
+from sinks.stores import StoreMoved
+
+Ranking = dict[str, float]
 
 
 class Observed(Protocol):
-    """A sink, and what it keeps of a customer."""
+    """A sink, and what it keeps."""
 
     @property
     def sink(self) -> Sink: ...
 
     def profile(self, customer_id: str) -> Mapping[str, str]: ...
+
+    def lists(self) -> dict[str, Ranking]:
+        """Every list that has somebody: its name, and who is in it with which score."""
+
+    def latest(self) -> list[str]:
+        """The alerts of the last records."""
 
 
 class InMemory:
@@ -33,15 +46,39 @@ class InMemory:
     def profile(self, customer_id: str) -> Mapping[str, str]:
         return self.sink.profiles.get(customer_id, {})
 
+    def lists(self) -> dict[str, Ranking]:
+        found: dict[str, Ranking] = defaultdict(dict)
+        for customer, ranked in self.sink.ranked.items():
+            found["ranking"][customer] = ranked.rank
+            if ranked.probability is not None:
+                found["risk"][customer] = ranked.probability
+            if ranked.owner is not None:
+                found[f"ranking:{ranked.owner}"][customer] = ranked.rank
+        for (alert_id, customer), listed in self.sink.open.items():
+            owned = [f"alerts:owner:{listed.owner}"] if listed.owner is not None else []
+            for name in ("alerts", f"alerts:severity:{listed.severity}", *owned):
+                found[name][f"{alert_id} {customer}"] = listed.due_ms
+        return dict(found)
+
+    def latest(self) -> list[str]:
+        return [alert_id for alert_id, _ in self.sink.latest]
+
 
 class InValkey:
-    def __init__(self, url: str, tenant: str) -> None:
-        self.sink = RedisProfiles(url, tenant)
-        self.client = Redis.from_url(url, decode_responses=True)
+    def __init__(self, url: str, prefix: str) -> None:
+        self.sink = RedisStore(RedisTerms(url), f"{prefix}:")
+        self.client: Any = Redis.from_url(url, decode_responses=True)
 
     def profile(self, customer_id: str) -> Mapping[str, str]:
-        found: Any = self.client.hgetall(self.sink.key(customer_id))
-        return dict(found)
+        return dict(self.client.hgetall(self.sink.keys.profile(customer_id)))
+
+    def lists(self) -> dict[str, Ranking]:
+        prefix, patterns = self.sink.lists.prefix, self.sink.lists.patterns()[:-1]
+        keys = {key for pattern in patterns for key in self.client.scan_iter(pattern)}
+        return {key.removeprefix(prefix): dict(self.client.zrange(key, 0, -1, withscores=True)) for key in keys}
+
+    def latest(self) -> list[str]:
+        return [fields["alert_id"] for _, fields in self.client.xrange(self.sink.lists.latest)]
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +89,21 @@ def valkey_url() -> Iterator[str]:
 
 @pytest.fixture(params=["memory", "redis"])
 async def observed(request: pytest.FixtureRequest, unique: Callable[[str], str]) -> AsyncIterator[Observed]:
-    kept: Observed = (
+    kept: InMemory | InValkey = (
         InMemory() if request.param == "memory" else InValkey(request.getfixturevalue("valkey_url"), unique("shop"))
     )
     yield kept
     await kept.sink.close()
 
 
-def alert(sequence: int, state: AlertState, alert_id: str = "a1", customer: str = "ada") -> AlertRecord:
+def alert(
+    sequence: int,
+    state: AlertState,
+    alert_id: str = "a1",
+    customer: str = "ada",
+    severity: Severity = "high",
+    owner: str | None = None,
+) -> AlertRecord:
     return AlertRecord(
         customer_id=customer,
         alert_id=alert_id,
@@ -70,8 +114,9 @@ def alert(sequence: int, state: AlertState, alert_id: str = "a1", customer: str 
         rule="silent@1",
         kind="absence",
         episode_start_ms=0,
-        due_ms=10,
-        severity="high",
+        due_ms=10 + len(alert_id),
+        severity=severity,
+        owner=owner,
         mode="live",
         versions=Versions(engine=1, rules="1"),
     )
@@ -277,12 +322,106 @@ async def test_an_inhibited_alert_is_in_the_profile_all_the_same(observed: Obser
     assert decode_decision(observed.profile("ada")["alert:a1"].encode()) == inhibited
 
 
+# --- the lists
+
+
+async def test_customers_are_ranked_by_what_is_at_risk_then_by_probability_then_by_band(observed: Observed) -> None:
+    await observed.sink.deliver(
+        [
+            valued(1, "dear", 0.5, 1000.0, "kim"),
+            valued(1, "cheap", 0.9, 10.0, "lee"),
+            valued(1, "unknown", 0.75, None, "kim"),
+            risk(1, None, "ruled"),
+            risk(2, None, "calm"),
+        ]
+    )
+    lists = observed.lists()
+
+    assert lists["ranking"] == {"dear": 500.0, "cheap": 9.0, "unknown": -0.25, "ruled": -3.0, "calm": -5.0}
+    assert lists["ranking:kim"] == {"dear": 500.0, "unknown": -0.25}
+    assert lists["ranking:lee"] == {"cheap": 9.0}
+    assert lists["risk"] == {"dear": 0.5, "cheap": 0.9, "unknown": 0.75}
+    profile = observed.profile("dear")
+    assert (profile["tier"], profile["owner"], profile["value"]) == ("gold", "kim", "1000.0")
+
+
+async def test_a_customer_moves_to_the_list_of_another_owner_and_out_of_all_when_forgotten(observed: Observed) -> None:
+    await observed.sink.deliver([valued(1, "ada", 0.5, 100.0, "kim"), valued(2, "ada", 0.5, 100.0, "lee")])
+    assert observed.lists() == {"ranking": {"ada": 50.0}, "ranking:lee": {"ada": 50.0}, "risk": {"ada": 0.5}}
+
+    await observed.sink.deliver([risk(3, None)])
+    assert observed.lists() == {"ranking": {"ada": -3.0}}
+    await observed.sink.deliver([Forgotten("ada", "risk")])
+    assert observed.lists() == {}
+
+
+async def test_open_alerts_are_listed_by_severity_and_owner_as_their_newest_record_says(observed: Observed) -> None:
+    await observed.sink.deliver([alert(1, "warned"), alert(1, "opened", "b2", "bob", "critical", "kim")])
+    assert observed.lists() == {
+        "alerts": {"a1 ada": 12, "b2 bob": 12},
+        "alerts:severity:high": {"a1 ada": 12},
+        "alerts:severity:critical": {"b2 bob": 12},
+        "alerts:owner:kim": {"b2 bob": 12},
+    }
+
+    await observed.sink.deliver([alert(2, "resolved"), alert(2, "acked", "b2", "bob", "info", "lee")])
+    assert observed.lists() == {
+        "alerts": {"b2 bob": 12},
+        "alerts:severity:info": {"b2 bob": 12},
+        "alerts:owner:lee": {"b2 bob": 12},
+    }
+    await observed.sink.deliver([Forgotten("bob", "alert", "b2")])
+    assert observed.lists() == {}
+
+
+async def test_lists_are_the_same_in_any_order_of_records_and_batches() -> None:
+    history: list[Delivery] = [
+        valued(1, "ada", 0.5, 100.0, "kim"),
+        valued(2, "ada", 0.75, None, "lee"),
+        valued(3, "ada", 0.25, 80.0, "kim"),
+        alert(1, "opened"),
+        alert(2, "acked", owner="kim"),
+        alert(3, "acked", severity="critical", owner="lee"),
+        alert(1, "opened", "b2"),
+        alert(2, "resolved", "b2"),
+    ]
+    with running_valkey() as url:
+        for seed in range(40):
+            memory, valkey, shuffler = InMemory(), InValkey(url, f"seed-{seed}"), random.Random(seed)
+            records = history + shuffler.choices(history, k=4)
+            shuffler.shuffle(records)
+            for batch in batches(records, shuffler):
+                await memory.sink.deliver(batch)
+                await valkey.sink.deliver(batch)
+            assert valkey.lists() == memory.lists(), seed
+            assert valkey.latest() == memory.latest(), seed
+            assert valkey.lists()["ranking"] == {"ada": 20.0}
+            assert valkey.lists()["alerts:severity:critical"] == valkey.lists()["alerts"]
+            await valkey.sink.close()
+
+
+async def test_the_last_records_of_alerts_are_a_stream_that_ends_and_repeats_nothing(observed: Observed) -> None:
+    await observed.sink.deliver([alert(1, "opened"), alert(2, "acked"), alert(1, "opened", "b2")])
+    await observed.sink.deliver([alert(1, "opened"), alert(2, "acked"), alert(2, "resolved", "b2")])
+    assert observed.latest() == ["a1", "a1", "b2", "b2"]
+
+    await observed.sink.deliver([alert(1, "opened", f"c{number}") for number in range(LATEST)])
+    assert observed.latest() == [f"c{number}" for number in range(LATEST)]
+
+
+async def test_nothing_of_a_forgotten_customer_is_among_the_last_records(observed: Observed) -> None:
+    await observed.sink.deliver([alert(1, "opened"), alert(1, "opened", "b2", "bob"), alert(2, "resolved")])
+    await observed.sink.deliver([Forgotten("ada", "alert", "a1", erased_ms=99)])
+
+    assert observed.latest() == ["b2"]
+
+
 # --- Redis alone
 
 
 async def test_a_redis_that_is_not_there_may_be_tried_again() -> None:
     with running_valkey() as url:
-        sink = RedisProfiles(url)
+        sink = RedisStore(RedisTerms(url))
         await sink.deliver([risk(1)])
     with pytest.raises(SinkError) as caught:
         await sink.deliver([risk(2)])
@@ -291,24 +430,79 @@ async def test_a_redis_that_is_not_there_may_be_tried_again() -> None:
     assert caught.value.retryable
 
 
-async def test_a_redis_that_comes_back_empty_is_written_to_as_before() -> None:
+async def test_a_redis_that_was_emptied_takes_nothing_until_its_positions_were_asked_for() -> None:
     with running_valkey() as url:
-        sink = RedisProfiles(url)
-        await sink.deliver([risk(1)])
-        client = Redis.from_url(url)
+        store, client = RedisStore(RedisTerms(url)), Redis.from_url(url)
+        assert await store.positions(["alerts/0", "risk/1"]) == {"alerts/0": 0, "risk/1": 0}
+        await store.deliver([risk(1)])
+        assert await store.advance({"risk/1": 7}) == {"alerts/0": 0, "risk/1": 7}
         client.flushall()
         client.script_flush()
-        await sink.deliver([risk(2)])
-        assert client.hget(sink.key("ada"), "sequence:risk") == b"2"
+        with pytest.raises(StoreMoved):
+            await store.deliver([risk(2)])
+        assert client.keys() == []
+        assert await store.positions(["alerts/0", "risk/1"]) == {"alerts/0": 0, "risk/1": 0}
+        await store.deliver([risk(2)])
+        assert client.hget(store.keys.profile("ada"), "sequence:risk") == b"2"
         client.close()
-        await sink.close()
+        await store.close()
+
+
+async def test_a_redis_that_was_emptied_behind_a_batch_does_not_take_its_position() -> None:
+    with running_valkey() as url:
+        store, client = RedisStore(RedisTerms(url)), Redis.from_url(url)
+        await store.positions(["risk/1"])
+        await store.deliver([risk(1)])
+        client.flushall()
+        with pytest.raises(StoreMoved):
+            await store.advance({"risk/1": 1})
+        assert await store.positions(["risk/1"]) == {"risk/1": 0}
+        client.close()
+        await store.close()
+
+
+async def test_a_redis_that_is_an_older_copy_of_itself_says_where_it_stands() -> None:
+    with running_valkey() as url:
+        store, client = RedisStore(RedisTerms(url)), cast("Any", Redis.from_url(url))
+        await store.positions(["risk/1"])
+        await store.advance({"risk/1": 5})
+        older = client.hgetall(store.keys.layout)
+        await store.advance({"risk/1": 9})
+        client.hset(store.keys.layout, mapping=older)
+        with pytest.raises(StoreMoved, match="risk/1 is at 5, not at 9"):
+            await store.tend()
+        assert await store.positions(["risk/1"]) == {"risk/1": 5}
+        client.close()
+        await store.close()
+
+
+async def test_an_advance_whose_answer_was_lost_may_be_repeated() -> None:
+    with running_valkey() as url:
+        store = RedisStore(RedisTerms(url))
+        await store.positions(["risk/1"])
+        await store.advance({"risk/1": 5})
+        store._positions["risk/1"] = 0  # what it would believe
+        assert await store.advance({"risk/1": 5}) == {"risk/1": 5}
+        await store.close()
+
+
+async def test_keys_of_another_layout_are_left_alone_and_it_is_said_what_to_do() -> None:
+    with running_valkey() as url:
+        store, client = RedisStore(RedisTerms(url)), Redis.from_url(url)
+        client.hset(store.keys.layout, mapping={"version": "7", "run": "r"})
+        with pytest.raises(SinkError, match=r"layout 7, and this release writes 1: .* `churnwatch rebuild redis`") as caught:
+            await store.positions(["risk/1"])
+        assert caught.value.retryable
+        assert client.hgetall(store.keys.layout) == {b"version": b"7", b"run": b"r"}
+        client.close()
+        await store.close()
 
 
 async def test_a_redis_that_is_full_may_be_tried_again() -> None:
     with running_valkey() as url:
         client = Redis.from_url(url)
         client.config_set("maxmemory", 1)
-        sink = RedisProfiles(url)
+        sink = RedisStore(RedisTerms(url))
         with pytest.raises(SinkError) as caught:
             await sink.deliver([risk(1)])
         assert caught.value.retryable
@@ -321,8 +515,8 @@ async def test_a_redis_that_is_full_may_be_tried_again() -> None:
 async def test_a_key_that_holds_something_else_is_refused_and_the_others_are_written() -> None:
     with running_valkey() as url:
         client = Redis.from_url(url)
-        sink = RedisProfiles(url)
-        client.set(sink.key("bob"), "mine")
+        sink = RedisStore(RedisTerms(url))
+        client.set(sink.keys.profile("bob"), "mine")
         bobs: list[Delivery] = [
             risk(1, customer="bob"),
             stage(1, customer="bob"),
@@ -333,10 +527,14 @@ async def test_a_key_that_holds_something_else_is_refused_and_the_others_are_wri
         with pytest.raises(SinkError) as caught:
             await sink.deliver([risk(1), about_feed, *bobs, stage(1)])
         assert (caught.value.retryable, caught.value.refused) == (False, (2, 3, 4, 5))
-        assert client.get(sink.key("bob")) == b"mine"
-        assert client.hget(sink.key("ada"), "stage") == b"active"
+        assert client.get(sink.keys.profile("bob")) == b"mine"
+        assert client.hget(sink.keys.profile("ada"), "stage") == b"active"
         client.close()
         await sink.close()
+
+
+def valued(sequence: int, customer: str, probability: float, value: float | None, owner: str | None) -> RiskRecord:
+    return msgspec.structs.replace(risk(sequence, probability, customer), tier="gold", value=value, owner=owner)
 
 
 def interleaved(topics: Sequence[Sequence[Delivery]], shuffler: random.Random) -> list[Delivery]:

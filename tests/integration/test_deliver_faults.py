@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -15,8 +15,9 @@ from valkey_server import running_valkey
 
 from schemas.codec import encode
 from schemas.decisions import AlertRecord, Versions
-from sinks.base import Delivery, SinkError
-from streams.deliver import make_deliver_app
+from sinks.base import SinkError
+from sinks.stores import Partition, StoreMoved, Told
+from streams.deliver import deliver_of, make_store_app
 from streams.settings import Settings, variable
 from streams.transport import consumer_of
 from streams.worker import Roles, running_roles
@@ -70,30 +71,47 @@ async def tell(settings: Settings, begin: int = 1, end: int = TRANSITIONS) -> No
 
 @dataclass
 class Notes:
-    """A sink that notes what it was given."""
+    """A process's way to a store that notes what it was given; `shelf` is what all processes see of it."""
 
+    shelf: dict[Partition, int] = field(default_factory=dict)
     name: str = "notes"
     heard: list[tuple[str, int]] = field(default_factory=list)
     down: bool = False
     broken: bool = False
     asked: int = 0
+    left: dict[Partition, int] = field(default_factory=dict)
 
-    async def deliver(self, records: Sequence[Delivery]) -> None:
+    async def positions(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        self.left = {partition: self.shelf.setdefault(partition, 0) for partition in partitions}
+        return self.left
+
+    async def take(self, told: Sequence[Told]) -> None:
         self.asked += 1
         await asyncio.sleep(0)
         if self.broken:
             raise RuntimeError("a fault of the sink that nobody foresaw")
         if self.down:
             raise SinkError("down", retryable=True)
+        records = [one.record for one in told]
         self.heard += [(record.alert_id, record.sequence) for record in records if isinstance(record, AlertRecord)]
+
+    async def advance(self, reached: Mapping[Partition, int]) -> Mapping[Partition, int]:
+        if any(self.shelf.get(partition) != self.left[partition] for partition in reached):
+            raise StoreMoved("what was noted is not there any more")
+        self.shelf |= reached
+        self.left |= reached
+        return self.left
+
+    async def tend(self) -> Mapping[Partition, int]:
+        return await self.advance(dict(self.left))
 
     async def close(self) -> None:
         pass
 
 
 @asynccontextmanager
-async def delivering(settings: Settings, sink: Notes) -> AsyncIterator[Roles]:
-    roles = Roles({"deliver-redis": make_deliver_app(settings, sink)})
+async def delivering(settings: Settings, store: Notes) -> AsyncIterator[Roles]:
+    roles = Roles({"deliver-redis": make_store_app(settings, "deliver-redis", store)})
     try:
         await roles.start()
         yield roles
@@ -113,7 +131,8 @@ def assert_in_order(heard: list[tuple[str, int]]) -> None:
 
 
 async def test_a_sink_with_a_fault_ends_the_process_and_the_next_one_gets_all_that_it_had_not(settings: Settings) -> None:
-    first, second = Notes(), Notes()
+    first = Notes()
+    second = Notes(first.shelf)
     await tell(settings, 1, 10)
     async with delivering(settings, first) as roles:
         await until(lambda: len(first.heard) == 10 * ALERTS)
@@ -129,7 +148,8 @@ async def test_a_sink_with_a_fault_ends_the_process_and_the_next_one_gets_all_th
 async def test_partitions_that_change_hands_while_a_sink_is_down_are_delivered_whole_and_in_order(settings: Settings) -> None:
     #  one sink   down ----------------- up --------->
     #  another         |--- down -|   |--- up ------->
-    one, another, late = Notes(down=True), Notes(down=True), Notes()
+    one = Notes(down=True)
+    another, late = Notes(one.shelf, down=True), Notes(one.shelf)
     await tell(settings)
     async with delivering(settings, one):
         await until(lambda: one.asked)
@@ -143,6 +163,26 @@ async def test_partitions_that_change_hands_while_a_sink_is_down_are_delivered_w
             await until(lambda: has_all(one, late))
     assert_in_order(one.heard)
     assert_in_order(late.heard)
+
+
+async def test_a_store_that_lost_what_it_had_is_told_again_also_while_nothing_comes(settings: Settings) -> None:
+    store = Notes()
+    await tell(settings, 1, 10)
+    async with delivering(settings, store) as roles:
+        await until(lambda: len(store.heard) == 10 * ALERTS)
+        store.heard.clear()
+        store.shelf.clear()
+        await until(lambda: len(store.heard) == 10 * ALERTS)
+        assert deliver_of(roles.apps["deliver-redis"]).counters.moves == 1
+        #  a copy of an earlier day: what is behind its position comes again, and only that
+        await tell(settings, 11, 20)
+        await until(lambda: len(store.heard) == 20 * ALERTS)
+        store.heard.clear()
+        store.shelf |= dict.fromkeys(store.shelf, 0) | {f"{settings.topic('alerts')}/0": 50}
+        await until(lambda: len(store.heard) == 20 * ALERTS - 50)
+        await tell(settings, 21, 21)
+        await until(lambda: len(store.heard) == 21 * ALERTS - 50)
+    assert_in_order(store.heard)
 
 
 async def test_a_killed_deliver_is_followed_by_one_that_leaves_every_profile_as_the_topics_say(

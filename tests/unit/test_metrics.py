@@ -19,9 +19,10 @@ from schemas.decisions import ExampleRecord
 from schemas.deliveries import ToldRecord
 from schemas.model_pin import ModelAction, ModelPin
 from schemas.progress import Heartbeat
-from sinks.memory import MemorySink
+from sinks.redis_client import RedisTerms
+from sinks.redis_store import RedisStore
 from streams.clock import clock_of, make_clock_app
-from streams.deliver import deliver_of, make_deliver_app
+from streams.deliver import deliver_of, make_store_app
 from streams.detect import detector_of, make_detect_app
 from streams.dispatch import Dispatch, app_of, new_plan
 from streams.dispatch_lane import Lane, LaneForm
@@ -105,7 +106,7 @@ def counted_apps() -> dict[Any, Any]:
         "detect": make_detect_app(settings),
         "clock": make_clock_app(settings),
         "learn": make_learn_app(settings),
-        "deliver-redis": make_deliver_app(settings, MemorySink()),
+        "deliver-redis": make_store_app(settings, "deliver-redis", RedisStore(RedisTerms("redis://127.0.0.1:1/0"))),
         "deliver-dispatch": app_of(counted_dispatch(settings)),
         "door": counted_door(),
     }
@@ -214,7 +215,7 @@ async def test_the_values_are_those_of_the_counters(scrape: str) -> None:
     )
     assert found["churn_refused_partitions"] == {("churn_refused_partitions",): 1}
     assert found["churn_ready"]["churn_ready", "detect"] == 0
-    assert found["churn_deliveries"]["churn_deliveries_total", "sent", "memory"] == 9
+    assert found["churn_deliveries"]["churn_deliveries_total", "sent", "redis"] == 9
     assert found["churn_deliveries"]["churn_deliveries_total", "sent", "room"] == 5
     assert found["churn_delivery_behind_records"] == {("churn_delivery_behind_records", "room"): 3}
     assert found["churn_delivery_waiting_alerts"] == {("churn_delivery_waiting_alerts", "digest", "room"): 1}
