@@ -119,13 +119,23 @@ def by_name(values: tuple[float, ...]) -> dict[str, float]:
     return dict(zip(NAMES, values, strict=True))
 
 
-def in_words(name: str, values: dict[str, float]) -> str:
-    """A reason in English, of the features that are known; a feature of another release is named as it is."""
+_NOT_SAID: Final[Mapping[str, tuple[str, str]]] = {}
+
+
+def in_words(name: str, values: dict[str, float], said: Mapping[str, tuple[str, str]] = _NOT_SAID) -> str:
+    """A reason, of the features that are known; a feature of another release is named as it is.
+
+    Args:
+        name: of the feature.
+        values: of the features that are known.
+        said: how another language says a feature, and how alone; one that is missing is said in English.
+    """
     feature = _BY_NAME.get(name)
     if feature is None:
         return name
+    full, alone = said.get(name, (feature.words, feature.alone))
     compared = "orders" not in values or (values["orders"] > 0 and values.get("order_once") != 1)
-    for words in (feature.words, feature.alone) if compared else (feature.alone, feature.words):
+    for words in (full, alone) if compared else (alone, full):
         if words and values.keys() >= _named_in(words):
             return words.format_map(values)
     return name

@@ -16,7 +16,8 @@ from schemas.instants import DAY_MS, HOUR_MS
 from streams.alert_lookup import chosen
 from streams.cli import app
 from streams.explain import Explanation
-from streams.words import CLAUSES, clears_when
+from streams.words import clears_when
+from streams.words_en import ENGLISH
 
 #  last order      due         acked     given to bob   noted       order
 #  day 0 --------- day 90 ---- day 91 -- day 92 ------- day 93 ---- day 94
@@ -143,5 +144,5 @@ def test_every_alert_of_the_golden_stories_can_be_explained(story: Path) -> None
         for word in (*(step["words"] for step in told["transitions"]), str(explained)):
             assert word
             assert "{" not in word
-        assert {clause["clause"] for clause in told["because"]} <= CLAUSES.keys() | set(NAMES)
+        assert {clause["clause"] for clause in told["because"]} <= ENGLISH.clauses.keys() | set(NAMES)
         assert told["closed"] or told["clears_if"] is not None

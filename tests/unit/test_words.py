@@ -5,7 +5,8 @@ from alert_records import alert
 
 from schemas.decisions import Because, Evidence
 from schemas.instants import DAY_MS, HOUR_MS
-from streams.words import because_of, duration_in_words, said
+from streams.words import because_of, said
+from streams.words_en import duration
 
 
 @pytest.mark.parametrize(
@@ -46,4 +47,4 @@ def test_braces_in_a_value_are_left_alone() -> None:
     ("ms", "words"), [(0, "0 ms"), (1_000, "1 second"), (90_000, "1.5 minutes"), (36 * HOUR_MS, "1.5 days")]
 )
 def test_lengths_of_time(ms: int, words: str) -> None:
-    assert duration_in_words(ms) == words
+    assert duration(ms) == words
