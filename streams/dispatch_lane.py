@@ -15,6 +15,7 @@ from schemas.decisions import AlertRecord
 from schemas.deliveries import AnyLedger, PositionRecord, StormOrder, ToldRecord
 from schemas.errors import ContractError
 from sinks.base import Sink, StandingSink
+from sinks.messages import Messages
 from sinks.steps import Plan, Step
 from streams.dispatch_calls import Caller, Refused
 from streams.dispatch_letters import AlertsAt, letters_of, unreadable
@@ -79,6 +80,11 @@ class Lane:
         self._topic = settings.topic("alerts")
         self._catches_up_to: list[int] = []
         self._repeat_s = time.monotonic()
+
+    def template_errors(self) -> Counter[str]:
+        """Messages that went out in plain words since their template failed, by template."""
+        messages = getattr(self._form.sink, "messages", None)
+        return messages.errors.copy() if isinstance(messages, Messages) else Counter()
 
     def leave(self) -> None:
         """Begin nothing more; what is being told is finished, unless whoever runs the lane cuts it off."""

@@ -57,6 +57,7 @@ MetricName = Literal[
     "churn_store_moves_total",
     "churn_delivery_behind_records",
     "churn_delivery_waiting_alerts",
+    "churn_template_errors_total",
     "churn_door_requests_total",
     "churn_door_taken_bytes_total",
     "churn_door_acknowledge_duration_seconds",
@@ -165,6 +166,9 @@ METRICS: Final[Mapping[MetricName, Form]] = {
     "churn_delivery_behind_records": Form("gauge", ("sink",), "Records of `churn.alerts` that a recipient is behind."),
     "churn_delivery_waiting_alerts": Form(
         "gauge", ("sink", "reason"), "Alerts that wait for `quiet` hours to end, for a `digest`, or since a `storm`."
+    ),
+    "churn_template_errors_total": Form(
+        "counter", ("sink", "template"), "Messages that went out in plain words, since their template failed."
     ),
     "churn_door_requests_total": Form("counter", ("source", "status"), "Webhooks by the status of their answer."),
     "churn_door_taken_bytes_total": Form("counter", ("source",), "Bytes of webhooks that were acknowledged."),

@@ -209,6 +209,8 @@ def _dispatch(dispatch: "Dispatch") -> Iterator[Sample]:
     for recipient, lane in dict(dispatch.lanes).items():
         yield Sample("churn_delivery_failing_seconds", (recipient,), _since_s(lane.caller.breaker.failing_since_s))
         yield Sample("churn_delivery_behind_records", (recipient,), lane.behind_records)
+        for template, count in lane.template_errors().items():
+            yield Sample("churn_template_errors_total", (recipient, template), count)
     for labels, count in dispatch.waiting().items():
         yield Sample("churn_delivery_waiting_alerts", labels, count)
 

@@ -4,14 +4,15 @@ from schemas.decisions import AlertRecord
 from sinks.base import Item, Notice
 from sinks.routes import Routes
 from sinks.steps import Draft, Write
-from streams.words import clauses_of, clears_when, said
+from streams.words import Words, words_of
 
 
-def writer_of(routes: Routes) -> Write:  # noqa: ARG001 - links and languages come from there
+def writer_of(routes: Routes) -> Write:  # noqa: ARG001 - links come from there
     """What turns drafts into notices."""
 
     def write(draft: Draft) -> Notice:
         recipient = draft.recipient
+        words = words_of(recipient.language, recipient.zone)
         return Notice(
             key=draft.key,
             kind=draft.kind,
@@ -19,13 +20,13 @@ def writer_of(routes: Routes) -> Write:  # noqa: ARG001 - links and languages co
             address=recipient.address,
             language=recipient.language,
             time_zone=recipient.zone.key,
-            items=tuple(map(_item, draft.alerts)),
+            items=tuple(_item(alert, words) for alert in draft.alerts),
             storm=draft.storm,
         )
 
     return write
 
 
-def _item(alert: AlertRecord) -> Item:
-    clears_if = "" if alert.clears_if is None else clears_when(alert, alert.clears_if)
-    return Item(alert, said(alert), tuple(clauses_of(alert)), clears_if, {})
+def _item(alert: AlertRecord, words: Words) -> Item:
+    clears_if = "" if alert.clears_if is None else words.clears_when(alert, alert.clears_if)
+    return Item(alert, words.said(alert), tuple(words.clauses_of(alert)), clears_if, {})

@@ -19,6 +19,10 @@ from schemas.decisions import ExampleRecord
 from schemas.deliveries import ToldRecord
 from schemas.model_pin import ModelAction, ModelPin
 from schemas.progress import Heartbeat
+from schemas.secret import Secret
+from sinks.chat import ChatSink, ChatTerms
+from sinks.http_calls import CallTerms
+from sinks.messages import Messages
 from sinks.redis_client import RedisTerms
 from sinks.redis_store import RedisStore
 from streams.clock import clock_of, make_clock_app
@@ -90,7 +94,9 @@ def counted_dispatch(settings: Settings) -> Dispatch:
     """A room was told of five alerts, three records are to come, and one alert waits for a digest."""
     routes = routes_to(room="people")
     dispatch = Dispatch(settings, routes, new_plan, lambda *_: Notes())
-    form = LaneForm("room", new_plan(routes.recipients["room"], routes, lambda: None), Notes(), 1)
+    sink = ChatSink("room", ChatTerms("slack", CallTerms(Secret("https://chat.example.com/hook"))), Messages(), lambda: 0)
+    sink.messages.errors["en/alert"] = 2
+    form = LaneForm("room", new_plan(routes.recipients["room"], routes, lambda: None), sink, 1)
     lane = dispatch.lanes["room"] = Lane(settings, form, LedgerWriter(settings), dispatch.counters["room"])
     dispatch.counters["room"].results["sent"], lane.behind_records = 5, 3
     waits = ToldRecord(recipient="room", alert_id="a", sequence=1, told="waits", at_ms=1, wait="digest", due_ms=2)
@@ -219,6 +225,7 @@ async def test_the_values_are_those_of_the_counters(scrape: str) -> None:
     assert found["churn_deliveries"]["churn_deliveries_total", "sent", "room"] == 5
     assert found["churn_delivery_behind_records"] == {("churn_delivery_behind_records", "room"): 3}
     assert found["churn_delivery_waiting_alerts"] == {("churn_delivery_waiting_alerts", "digest", "room"): 1}
+    assert found["churn_template_errors"] == {("churn_template_errors_total", "room", "en/alert"): 2}
     assert found["churn_door_requests"] == {
         ("churn_door_requests_total", "shop", "202"): 2,
         ("churn_door_requests_total", "(unknown)", "404"): 9,
@@ -257,7 +264,9 @@ async def test_prometheus_finds_the_metrics_at_the_port_of_the_settings() -> Non
         url = f"http://127.0.0.1:{served}/metrics"
         text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10).read().decode())
 
-    assert set(scraped(text)) == {name.removesuffix("_total") for name in METRICS}
+    found = {name for name in scraped(text) if not name.startswith("process_")}
+    assert found == {name.removesuffix("_total") for name in METRICS}
+    assert "process_resident_memory_bytes" in scraped(text)
 
 
 async def test_without_a_port_nothing_is_served() -> None:
