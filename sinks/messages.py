@@ -9,10 +9,11 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import structlog
-from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from msgspec.structs import replace
 
-from schemas.decisions import AlertRecord
+from schemas.decisions import AlertRecord, Versions
 from schemas.zones import load_zone
 from sinks.base import Action, Item, Language, Notice, NoticeKind, Storm
 from sinks.media import PLAIN, Medium, cut
@@ -54,6 +55,9 @@ _ACTIONS: Final[Mapping[Language, Mapping[Action, str]]] = {
         "saved": "已挽回",
     },
 }
+
+_FAILURES: Final = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+"""Of a template: whatever is wrong with it, its notice must go out."""
 
 log = structlog.get_logger("churn.messages")
 
@@ -106,7 +110,7 @@ class Messages:
         name = f"{notice.language}/{notice.kind}"
         try:
             rendered = self._environment(medium).get_template(f"{name}.j2").render(_context(notice, medium))
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        except _FAILURES as error:
             if name not in self.errors:
                 log.error("message.template_failed", template=name, reason=f"{type(error).__name__}: {error}")  # noqa: TRY400
             self.errors[name] += 1
@@ -128,6 +132,45 @@ class Messages:
         if found is None:
             found = self._environments[medium.name] = _environment(self._loader, medium)
         return found
+
+
+def faults_in(folder: Path) -> list[str]:
+    """What is wrong with templates of one's own: each is tried with a notice that has everything, and one that has little."""
+    found = []
+    for name, notices in ((f"{language}/{kind}", _samples(language, kind)) for language in _SEVERITIES for kind in KINDS):
+        if not (folder / f"{name}.j2").is_file():
+            continue
+        try:
+            for notice in notices:
+                Messages(folder).check(notice)
+        except _FAILURES as error:
+            line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+            found.append(f"{name}.j2{line}: {type(error).__name__}: {error}")
+    return found
+
+
+def _samples(language: Language, kind: NoticeKind) -> list[Notice]:
+    bare = AlertRecord(
+        customer_id="ann",
+        alert_id="a",
+        sequence=1,
+        state="opened",
+        at_ms=0,
+        decided_ms=0,
+        rule="no-order@1",
+        kind="absence",
+        episode_start_ms=0,
+        due_ms=0,
+        severity="high",
+        mode="live",
+        versions=Versions(engine=1, rules="1"),
+    )
+    full = replace(bare, next_action="Call.", risk=0.7, value_at_risk=120.0, ack_by_ms=60_000, tier="gold", owner="lena")
+    links: dict[Action, str] = {"ack": "https://churn.example.com/alerts/t"}
+    items = Item(full, "silent", ("silent", "gold"), "an order", links), Item(bare, "silent", (), "", {})
+    storm = Storm("no-order", 700, 0) if kind == "storm" else None
+    shown = [()] if kind == "storm" else [(items[0],), (items[1],)]
+    return [Notice("k", kind, "lena", "", language, "UTC", one, storm) for one in shown]
 
 
 class _Safe(str):

@@ -9,6 +9,7 @@ from typing import Final, get_args
 
 from schemas.rule_kinds import Severity
 from sinks.base import Language
+from sinks.messages import faults_in
 from sinks.routes import OWNER, Recipient, Route, Routes
 from streams.routes_common import EntryAtHand, FileAt, recipient_name
 from streams.routes_kinds import KINDS, Read, Usual, read_destination, recipient_of
@@ -25,7 +26,7 @@ from streams.rules_values import (
     time_zone,
 )
 from streams.settings import Settings
-from streams.yaml_nodes import Entries, FaultyFileError, Items, Node, Place, Refused, Scalar, read_yaml, shown
+from streams.yaml_nodes import Entries, FaultyFileError, Items, Node, Place, Reader, Refused, Scalar, read_yaml, shown
 
 
 class RoutesFileError(FaultyFileError):
@@ -216,8 +217,20 @@ def _later(node: Node, place: Place) -> None:
     """Read once the names of the other sections are known."""
 
 
+def _templates(file: FileAt) -> Reader:
+    """A folder of templates, each of which can be rendered."""
+
+    def read(node: Node, place: Place) -> Path:
+        folder = file.path(node, place)
+        if faults := faults_in(folder):
+            raise Refused(node.line, "; ".join(faults))
+        return folder
+
+    return read
+
+
 def _sections(file: FileAt) -> dict[str, Field]:
-    return _SECTIONS | {"links": links_field(file), "templates": Field(file.path)}
+    return _SECTIONS | {"links": links_field(file), "templates": Field(_templates(file))}
 
 
 _NEVER_ASKED: Final = "is never asked: a route above takes everything, and has no `continue: true`"

@@ -11,7 +11,7 @@ from jinja2 import TemplateError
 from schemas.decisions import AlertRecord
 from sinks.base import Action, Item, Language, Notice, Storm
 from sinks.media import HTML, MARKDOWN, PLAIN, SHORT_MARKDOWN, SLACK, Medium, cut
-from sinks.messages import Messages
+from sinks.messages import OURS, Messages, faults_in
 
 LINKS: Mapping[Action, str] = {"ack": "https://churn.example.com/alerts/t1", "snooze_1d": "https://churn.example.com/alerts/t2"}
 EVIL = "<!channel> [x](http://evil) <a href=x> *b* `c` @all\r\nBcc: everybody"
@@ -115,6 +115,18 @@ def test_a_template_cannot_reach_beyond_its_notice(tmp_path: Path, template: str
     (tmp_path / "en" / "alert.j2").write_text(template)
 
     assert Messages(tmp_path).text(notice(record()), PLAIN).title == "c: r@1: silent for 90 days"
+
+
+def test_templates_of_ones_own_are_tried_before_they_are_used(tmp_path: Path) -> None:
+    (tmp_path / "zh").mkdir()
+    (tmp_path / "zh" / "alert.j2").write_text("{{ item.said }}\n{{ item.risk.x }}")
+    (tmp_path / "zh" / "digest.j2").write_text("{{ count }}\n{% for %}")
+    (tmp_path / "zh" / "storm.j2").write_text("{{ storm.rule }}: {{ storm.customers }}")
+    alert_fault, digest_fault = faults_in(tmp_path)
+
+    assert alert_fault.startswith("zh/alert.j2: UndefinedError: ")
+    assert digest_fault.startswith("zh/digest.j2, line 2: TemplateSyntaxError: ")
+    assert faults_in(OURS) == []
 
 
 def test_a_text_is_cut_at_a_line() -> None:
