@@ -37,7 +37,7 @@ _STATES: Final[Mapping[Language, Mapping[str, str]]] = {
         "retracted": "已撤回",
     },
 }
-_ACTIONS: Final[Mapping[Language, Mapping[Action, str]]] = {
+ACTIONS: Final[Mapping[Language, Mapping[Action, str]]] = {
     "en": {
         "show": "Show",
         "ack": "I take care of it",
@@ -221,7 +221,7 @@ def _view(item: Item, language: Language, zone: ZoneInfo) -> ItemView:
         value_at_risk="" if alert.value_at_risk is None else f"{alert.value_at_risk:,.0f}",
         due=_minute(alert.due_ms, zone),
         ack_by="" if alert.ack_by_ms is None else _minute(alert.ack_by_ms, zone),
-        links=tuple((_ACTIONS[language][action], url) for action, url in item.links.items()),
+        links=tuple((ACTIONS[language][action], url) for action, url in item.links.items()),
     )
 
 

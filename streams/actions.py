@@ -56,6 +56,7 @@ class Desk:
     Args:
         settings: broker and topics.
         by: who it is.
+        identity: id of the event, where the same thing may be asked for again; None: it is made of the content.
 
     Raises:
         AlertNotFound: (every method) no alert has this id, or several ids begin so.
@@ -64,9 +65,10 @@ class Desk:
         aiokafka.errors.KafkaError: (every method) the broker does not answer.
     """
 
-    def __init__(self, settings: Settings, by: str) -> None:
+    def __init__(self, settings: Settings, by: str, identity: str | None = None) -> None:
         self._settings = settings
         self._by = by
+        self._identity = identity
 
     def ack(self, alert_id: str) -> Sent:
         """Take care of an alert: it is not escalated any more."""
@@ -108,7 +110,7 @@ class Desk:
     def _send(self, plain: dict[str, Any]) -> Sent:
         plain = {"at_ms": time_of(self._settings), **plain}
         # The same thing done twice within a millisecond was done once.
-        identity = str(uuid.uuid5(NAMESPACE, msgspec.json.encode(plain).decode()))
+        identity = self._identity or str(uuid.uuid5(NAMESPACE, msgspec.json.encode(plain).decode()))
         event = cast("AnyEvent", convert_record({**plain, "id": identity}))
         topic = self._settings.topic("actions")
         if partition_count(self._settings, topic) is None:

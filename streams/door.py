@@ -13,12 +13,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from mode import Service
 
+from sinks.routes import Routes
+from streams.alert_pages import AlertPages
 from streams.door_lane import Lane
 from streams.door_limits import Space, TokenBucket
 from streams.door_requests import UNKNOWN, Entrance, Refusal, accepted, take
 from streams.door_signatures import Verifier, scheme_of
 from streams.door_terms import DoorTerms
 from streams.readiness import Obstacle
+from streams.routes_file import routes_of
 from streams.secret_values import SecretName, read_secrets
 from streams.settings import Settings, SettingsError, variable
 from streams.sources import Source, SourcesError, load_sources
@@ -29,6 +32,11 @@ _CUT_OFF_S: Final = 1.25
 """aiohttp waits for so long, and as long again, before it cuts connections off: a little longer than the above."""
 _TELL_AGAIN_S: Final = 60.0
 _BACKLOG: Final = 1_024
+
+PAGES: Final = "(alerts)"
+"""In metrics: what links in messages lead to."""
+
+Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 log = structlog.get_logger("churn.door")
 
@@ -51,23 +59,26 @@ def make_door(settings: Settings) -> "Door":
     Raises:
         SettingsError: it has no port.
         SourcesError: no source has a door, or its secrets are not there; the message has one line for each fault.
+        RoutesFileError: the file of routes has faults.
     """
     if not settings.door_port:
         raise SettingsError(f"{variable('door_port')}=0: the role door needs a port to listen on")
-    return Door(settings, load_sources(settings))
+    return Door(settings, load_sources(settings), routes_of(settings))
 
 
 class Door(Service):
-    """One entrance for each source with a section `door`: `POST /sources/TOPIC`."""
+    """One entrance for each source with a section `door`: `POST /sources/TOPIC`; and what links in messages lead to."""
 
-    def __init__(self, settings: Settings, sources: Sequence[Source]) -> None:
+    def __init__(self, settings: Settings, sources: Sequence[Source], routes: Routes | None = None) -> None:
         super().__init__()
         self.counters = DoorCounters()
         self.space = Space(settings.door_max_bytes)
         self.port = 0
         """That it listens on; 0 while it does not."""
         self._settings = settings
-        self._entrances = _entrances(settings, sources)
+        links = None if routes is None else routes.links
+        self._pages = None if routes is None or links is None else AlertPages(settings, routes, links)
+        self._entrances = _entrances(settings, sources, may_be_none=self._pages is not None)
         self._runner: web.AppRunner | None = None
         self._told_s: dict[tuple[str, int], float] = {}
 
@@ -116,6 +127,9 @@ class Door(Service):
         """What answers requests; where it listens is another's to say."""
         application = web.Application()
         application.router.add_route("*", "/sources/{name}", self._counted(self._take))
+        if self._pages is not None:
+            application.router.add_get("/alerts/{token}", self._paged(self._pages.answer))
+            application.router.add_post("/alerts/{token}", self._paged(self._pages.answer))
         application.router.add_route("*", "/{path:.*}", self._counted(_nowhere))
         return web.AppRunner(
             application,
@@ -124,6 +138,16 @@ class Door(Service):
             auto_decompress=False,
             shutdown_timeout=_CUT_OFF_S,
         )
+
+    def _paged(
+        self, answer: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def page(request: web.Request) -> web.Response:
+            response = await answer(request)
+            self.counters.requests[PAGES, response.status] += 1
+            return response
+
+        return page
 
     def _counted(self, handle: Callable[[web.Request], Awaitable[int]]) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
@@ -166,7 +190,7 @@ async def _nowhere(_request: web.Request) -> int:
     raise Refusal(404, "webhooks go to /sources/TOPIC")
 
 
-def _entrances(settings: Settings, sources: Sequence[Source]) -> dict[str, Entrance]:
+def _entrances(settings: Settings, sources: Sequence[Source], *, may_be_none: bool) -> dict[str, Entrance]:
     faults: list[str] = []
     found: dict[str, Entrance] = {}
     for source in sources:
@@ -176,8 +200,11 @@ def _entrances(settings: Settings, sources: Sequence[Source]) -> dict[str, Entra
             found[source.topic] = _entrance(settings, source.topic, source.door)
         except ValueError as error:
             faults.append(f"the door of {source.topic}: {error}")
-    if not found and not faults:
-        faults.append(f"no source has a door: give one a section `door` in the file that {variable('sources')} names")
+    if not found and not faults and not may_be_none:
+        faults.append(
+            f"no source has a door: give one a section `door` in the file that {variable('sources')} names; "
+            f"or `links` in that of {variable('routes')}"
+        )
     if faults:
         raise SourcesError("\n".join(faults))
     return found

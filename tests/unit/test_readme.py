@@ -32,7 +32,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
-RULES, BANDS, ROUTES, SOURCES, MAPPING, NESTED = blocks("yaml")
+RULES, BANDS, ROUTES, LINKS, SOURCES, MAPPING, NESTED = blocks("yaml")
 
 
 def commands(found: Any, name: str = "churnwatch") -> Iterator[tuple[str, Any]]:
@@ -103,7 +103,8 @@ def test_every_kind_of_rule_has_a_row() -> None:
 
 
 def test_the_file_of_routes_loads() -> None:
-    routes = parse_routes(ROUTES.encode(), file=FileAt(ROOT, reads_secrets=False))
+    routes = parse_routes((LINKS + ROUTES).encode(), file=FileAt(ROOT, reads_secrets=False))
+    assert routes.links is not None
     assert sorted(routes.recipients) == ["ann", "pager", "room"]
 
 
