@@ -160,6 +160,11 @@ class Routes:
         """Of a rule, by its id without version."""
         return self.storm_by_rule.get(rule, self.storm)
 
+    @property
+    def counts_customers(self) -> bool:
+        """Whether a limit is a share of all customers."""
+        return any(limit is not None and limit.share is not None for limit in (self.storm, *self.storm_by_rule.values()))
+
     def hits(self, alert: AlertRecord) -> Iterator[tuple[Route, tuple[str, ...]]]:
         """The routes that hold for an alert, from the top, each with the names of those whom it reaches."""
         for route in self.routes:

@@ -150,6 +150,11 @@ class Dispatch:
                     await self._tell(generation)
             except NotTheOwner:
                 log.info("dispatch.lost", generation=generation)
+            except KafkaError as error:
+                log.warning("dispatch.failed", reason=repr(error), again_in_s=_AGAIN_AFTER_S)
+                # A producer that gave up a batch has a gap in its sequence, which the broker refuses from then on.
+                await self._writer.close()
+                await asyncio.sleep(_AGAIN_AFTER_S)
             await asyncio.sleep(_OWNERSHIP_CHECK_S)
 
     async def close(self) -> None:
@@ -161,12 +166,17 @@ class Dispatch:
 
         Raises:
             NotTheOwner: it has.
+            KafkaError: the broker does not answer; what is not known to stand in `churn.deliveries` is told again.
         """
         log.info("dispatch.began", generation=generation, recipients=",".join(self._routes.recipients))
+        await self._prove(generation)
+        await self._forget_who_left()
         await self._follow_time_once()
-        works = [self._keep_telling(recipient, generation) for recipient in self._routes.recipients.values()]
+        works = [self._run_lane(recipient, generation) for recipient in self._routes.recipients.values()]
         lanes = [asyncio.create_task(work) for work in works]
-        tasks = [*lanes, asyncio.create_task(self._follow_time()), asyncio.create_task(self._customers.run())]
+        tasks = [*lanes, asyncio.create_task(self._follow_time())]
+        if self._routes.counts_customers:
+            tasks.append(asyncio.create_task(self._customers.run()))
         try:
             while self._owns(generation):
                 done, _ = await asyncio.wait(tasks, timeout=_OWNERSHIP_CHECK_S, return_when=asyncio.FIRST_EXCEPTION)
@@ -180,24 +190,24 @@ class Dispatch:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _keep_telling(self, recipient: Recipient, generation: int) -> None:
-        """One lane after the other, until one may leave: a broker that does not answer ends only a lane."""
-        while self._owns(generation):
-            sink = self._new_sink(recipient, self._routes)
-            plan = self._new_plan(recipient, self._routes, self._customers.known)
-            form = LaneForm(recipient.name, plan, sink, AT_ONCE if recipient.audience == "machine" else 1)
-            lane = self.lanes[recipient.name] = Lane(self.settings, form, self._writer, self.counters[recipient.name])
-            try:
-                await lane.run(self.ledger.of(recipient.name), self._now_ms, lambda: self._prove(generation))
-            except KafkaError as error:
-                log.warning("lane.failed", recipient=recipient.name, reason=repr(error), again_in_s=_AGAIN_AFTER_S)
-            else:
-                return
-            finally:
-                del self.lanes[recipient.name]
-                await sink.close()
-            await asyncio.sleep(_AGAIN_AFTER_S)
-            await self._until_read(generation)
+    async def _run_lane(self, recipient: Recipient, generation: int) -> None:
+        sink = self._new_sink(recipient, self._routes)
+        plan = self._new_plan(recipient, self._routes, self._customers.known)
+        form = LaneForm(recipient.name, plan, sink, AT_ONCE if recipient.audience == "machine" else 1)
+        lane = self.lanes[recipient.name] = Lane(self.settings, form, self._writer, self.counters[recipient.name])
+        try:
+            await lane.run(self.ledger.of(recipient.name), self._now_ms, lambda: self._prove(generation))
+        finally:
+            del self.lanes[recipient.name]
+            await sink.close()
+
+    async def _forget_who_left(self) -> None:
+        """Of those who are not in the file any more nothing is kept: nobody would take out of it who is erased."""
+        for name in sorted(self.ledger.recipients() - self._routes.recipients.keys()):
+            rows = [row for row in self.ledger.rows() if row.recipient == name]
+            waited = sum(isinstance(row, ToldRecord) and row.told == "waits" for row in rows)
+            log.warning("dispatch.recipient_left", recipient=name, never_told=waited)
+            await self._writer.write([], [row.key() for row in rows])
 
     async def _until_read(self, generation: int) -> None:
         """Wait until everything is known that stands in the topic now.

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -94,6 +95,8 @@ class Caller:
         except asyncio.CancelledError:
             self.breaker.gave_up()
             raise
+        except Exception as error:  # noqa: BLE001 - a fault in one sink holds up its own recipient, and nobody else
+            return self._crashed(error)
         self._answered(None)
         return None
 
@@ -103,6 +106,14 @@ class Caller:
             self._told_trouble = False
             log.info("sink.recovered", sink=self._recipient)
         return error
+
+    def _crashed(self, error: Exception) -> SinkError:
+        """The message is kept out: it may have an address with a secret in it."""
+        kind = type(error).__name__
+        if not self._told_trouble:
+            stack = "".join(traceback.format_tb(error.__traceback__))
+            log.error("sink.crashed", sink=self._recipient, error=kind, stack=stack)
+        return self._failed(SinkError(f"the sink itself failed: {kind}", retryable=True))
 
     def _failed(self, error: SinkError) -> SinkError:
         opened = self.breaker.failed(time.monotonic())

@@ -105,8 +105,11 @@ class Lane:
             log.info("lane.began", recipient=self._form.recipient, offsets=self.offsets)
             while not self._is_leaving:
                 arrived = await consumer.getmany(timeout_ms=self._wait_ms(now_ms()), max_records=_MAX_RECORDS)
-                self.behind_records = self._behind(consumer)
+                self.behind_records = await self._behind(consumer) + sum(map(len, arrived.values()))
                 steps, places = await self._decide(arrived, now_ms())
+                if self._catches_up_to and await self._is_caught_up(consumer):
+                    self._catches_up_to = []
+                    steps += self._form.plan.caught_up()
                 if steps or arrived:
                     await prove()
                     await self._carry_out(steps, places, _behind_the_last(self.offsets, arrived))
@@ -147,9 +150,10 @@ class Lane:
         wait_ms = _LONGEST_WAIT_MS if due_ms is None else due_ms - now_ms
         return max(0, min(_LONGEST_WAIT_MS, wait_ms))
 
-    def _behind(self, consumer: Any) -> int:  # noqa: ANN401 - aiokafka has no types
-        ends = [consumer.highwater(TopicPartition(self._topic, number)) or 0 for number in range(len(self.offsets))]
-        return sum(max(0, end - offset) for end, offset in zip(ends, self.offsets, strict=True))
+    async def _behind(self, consumer: Any) -> int:  # noqa: ANN401 - aiokafka has no types
+        """What stands in the topic and was not fetched, up to what ends the last transaction."""
+        partitions = [TopicPartition(self._topic, number) for number in range(len(self.offsets))]
+        return sum([max(0, (consumer.highwater(tp) or 0) - await consumer.position(tp)) for tp in partitions])
 
     async def _decide(self, arrived: dict[TopicPartition, list[ConsumerRecord]], now_ms: int) -> tuple[list[Step], AlertsAt]:
         plan, places = self._form.plan, AlertsAt()
@@ -158,17 +162,14 @@ class Lane:
             for run in _runs(records, places):
                 steps += plan.forgotten(run) if isinstance(run, str) else plan.take(run, now_ms)
         await self._writer.put_aside([unreadable(record, error) for record, error in places.unreadable])
-        if self._catches_up_to and self._is_caught_up(arrived):
-            self._catches_up_to = []
-            steps += plan.caught_up()
         while self._orders:
             steps += plan.order(self._orders.pop(0), now_ms)
         return [*steps, *plan.due(now_ms)], places
 
-    def _is_caught_up(self, arrived: dict[TopicPartition, list[ConsumerRecord]]) -> bool:
-        """Whether all that stood in the topic at the beginning was taken; what ends a transaction is no record."""
-        reached = _behind_the_last(self.offsets, arrived)
-        return not arrived or all(at >= end for at, end in zip(reached, self._catches_up_to, strict=True))
+    async def _is_caught_up(self, consumer: Any) -> bool:  # noqa: ANN401 - aiokafka has no types
+        """Whether all that stood in the topic at the beginning was fetched."""
+        ends = enumerate(self._catches_up_to)
+        return all([await consumer.position(TopicPartition(self._topic, number)) >= end for number, end in ends])
 
     async def _carry_out(self, steps: Sequence[Step], places: AlertsAt, reached: list[int]) -> None:
         """Tell, remember, and only then say that the records are done; a key that is over goes last."""

@@ -15,7 +15,7 @@ async def in_chains(steps: Sequence[Step], at_once: int, run: Run) -> bool:
     Args:
         steps: as the plan gave them.
         at_once: subjects at the same time; 1: all steps are one chain.
-        run: whatever it raises, the other chains are given up.
+        run: whatever it raises is raised, and the other chains are given up.
     """
     if at_once == 1:
         return await run(steps)
@@ -28,6 +28,9 @@ async def in_chains(steps: Sequence[Step], at_once: int, run: Run) -> bool:
     chains: dict[str, list[Step]] = {}
     for step in steps:
         chains.setdefault(step.subject, []).append(step)
-    async with asyncio.TaskGroup() as group:
-        running = [group.create_task(one(chain)) for chain in chains.values()]
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(one(chain)) for chain in chains.values()]
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
     return all(task.result() for task in running)

@@ -26,6 +26,7 @@ class LogWriter:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._starting = asyncio.Lock()
         self._producer: Any = None
 
     async def write(self, rows_by_place: Mapping[Place, Sequence[Row]]) -> int | None:
@@ -63,8 +64,10 @@ class LogWriter:
 
     async def _start(self) -> None:
         """Begin when it is first needed: a producer belongs to the event loop that it was made in."""
-        if self._producer is None:
-            self._producer = AIOKafkaProducer(
+        async with self._starting:
+            if self._producer is not None:
+                return
+            producer = AIOKafkaProducer(
                 bootstrap_servers=self._settings.bootstrap,
                 enable_idempotence=True,
                 acks="all",
@@ -73,7 +76,12 @@ class LogWriter:
                 retry_backoff_ms=_RETRY_BACKOFF_MS,
                 request_timeout_ms=_REQUEST_TIMEOUT_MS,
             )
-            await self._producer.start()
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()  # what never began would keep the next write waiting for ever
+                raise
+            self._producer = producer
 
     async def _write_in_order(self, place: Place, rows: Sequence[Row]) -> int | None:
         latest_ms: int | None = None
