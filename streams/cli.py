@@ -86,11 +86,25 @@ def main() -> int:
     return 0
 
 
+def _tell_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        from streams.version import version_json
+
+        typer.echo(version_json().decode())
+        raise typer.Exit
+
+
 @app.callback()
-def before_any_command() -> None:
+def before_any_command(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which release this is.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
     """See to it that standard output has results alone."""
     from streams.logs import configure_command_logging
 
+    del version  # said, if it was asked for
     configure_command_logging()
 
 

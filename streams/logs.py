@@ -6,8 +6,9 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, Literal
 
+import orjson
 import structlog
 
 # Below a warning libraries speak to their developers; `streams` is what mode calls our services when they start and stop.
@@ -16,6 +17,7 @@ _QUIET: Final = ("faust", "mode", "aiokafka", "asyncio", "streams", "httpx2")
 _SILENT: Final = ("kafka",)
 # Mode warns that a timer overlaps; that of the commits does while a broker does not answer, and nothing comes of it.
 _ERRORS_ONLY: Final = ("mode.timers",)
+_FIRST: Final = ("timestamp", "level", "logger", "event")
 _TELL_AGAIN_AFTER_S: Final = 10.0
 _BROKER: Final = re.compile(r"\b(?:node|node with id|node id|from|to) \[?(\d+)\b|([\w.-]+:\d{2,5})\b")
 
@@ -54,11 +56,12 @@ def _subject(library: str, record: logging.LogRecord) -> tuple[str, ...]:
     return ("broker", found[1] or found[2]) if found else (record.name, str(record.msg).partition("\n")[0])
 
 
-def configure_logging(level: str) -> None:
-    """Send the logs of this process to standard error.
+def configure_logging(level: str, form: Literal["json", "logfmt"]) -> None:
+    """Send the logs of this process to standard error, one line for each event: time, level, logger, name, fields.
 
     Args:
         level: least level of our own events; with `debug` libraries are heard in full, else only their warnings.
+        form: of a line.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -78,7 +81,7 @@ def configure_logging(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False),
+                _renderer(form),
             ],
         )
     )
@@ -92,11 +95,23 @@ def configure_logging(level: str) -> None:
             logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else least)
 
 
+def _renderer(form: Literal["json", "logfmt"]) -> structlog.typing.Processor:
+    if form == "json":
+        return structlog.processors.JSONRenderer(serializer=_json)
+    return structlog.processors.LogfmtRenderer(key_order=list(_FIRST), bool_as_flag=False)
+
+
+def _json(fields: dict[str, Any], **_kwargs: object) -> str:
+    """What every line has comes first; a value that is no JSON is written as text."""
+    ordered = {name: fields[name] for name in _FIRST if name in fields} | fields
+    return orjson.dumps(ordered, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
 def configure_command_logging() -> None:
     """Send what a command that ends by itself warns of to standard error, as its results go to standard output.
 
     What a client logs of a broker that is away is left out: the command ends with it.
     """
-    configure_logging("warning")
+    configure_logging("warning", "logfmt")
     structlog.configure(cache_logger_on_first_use=False)  # one line or two: not worth a logger that stays as it is now
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from detectors.partition_state import ENGINE_VERSION
 from detectors.recipe import RECIPES
 from schemas.model_quality import ALARMS, SILENCE
 from streams.buckets import Buckets
@@ -22,6 +23,7 @@ from streams.metric_samples import Sample
 from streams.metric_table import METRICS, Form
 from streams.readiness import obstacles_of
 from streams.transport import consumer_of
+from streams.version import VERSION
 
 if TYPE_CHECKING:  # a process with one role does not load the others
     from streams.clock import Clock
@@ -61,6 +63,7 @@ class RoleCollector(Collector):
         yield from families.values()
 
     def _samples(self) -> Iterator[Sample]:
+        yield Sample("churn_build_info", (VERSION, str(ENGINE_VERSION)), 1)
         for role, service in self._services.items():
             yield Sample("churn_ready", (role,), float(not any(obstacles_of(role, service))))
             if role == "door":

@@ -1,4 +1,4 @@
-"""The port of a worker: `/metrics` for Prometheus, `/readyz` and `/healthz` for whoever supervises it."""
+"""The port of a worker: `/metrics` for Prometheus, `/readyz` and `/healthz` for whoever supervises it, `/version`."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from streams.metrics import RoleCollector
 from streams.readiness import readiness
 from streams.settings import Settings, SettingsError, variable
+from streams.version import version_json
 
 _LOOP_ANSWERS_WITHIN_S: Final = 5.0
 
@@ -65,6 +66,7 @@ def _pages(services: Mapping[str, Service], loop: asyncio.AbstractEventLoop) -> 
     pages: dict[str, Page] = {
         "/metrics": make_wsgi_app(registry),
         "/readyz": lambda _request, respond: _answer(respond, *readiness(services)),
+        "/version": lambda _request, respond: _answer(respond, True, version_json()),
         "/healthz": lambda _request, respond: _answer(respond, *_health(loop)),
     }
 

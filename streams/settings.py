@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     accept_gap: bool = Field(
         False, description="Go on at the beginning of the log when records were lost between the position and there."
     )
+    log_format: Literal["json", "logfmt"] = Field(
+        "json", description="How a line of the log is written: for machines, or for people (`key=value`)."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level of what is logged on standard error."
     )

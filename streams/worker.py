@@ -145,7 +145,7 @@ def run_worker(settings: Settings, roles: Sequence[Role] = ()) -> NoReturn:
         roles: to run; the usual ones if none is named.
     """
     look_seldom()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     _end_process(_run(settings, roles or settings.usual_roles()))
 
 

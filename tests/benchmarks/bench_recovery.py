@@ -37,7 +37,7 @@ SEEDS = 5_000
 EVENTS_OF_EACH = 6
 ENDS_MS = BEGINS_MS + DAYS * DAY_MS
 PATIENCE_S = 600.0
-_TAKEN_OVER = re.compile(r"^timestamp=(\S+) .*event=partition\.taken_over .*took_ms=(\d+)", re.MULTILINE)
+_TAKEN_OVER = re.compile(r'^{"timestamp":"(\S+?)".*"event":"partition\.taken_over".*"took_ms":(\d+)', re.MULTILINE)
 State = dict[bytes, bytes]
 
 

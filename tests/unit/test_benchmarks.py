@@ -193,8 +193,8 @@ def test_samples_of_a_flame_graph_are_told_by_layer() -> None:
 
 def test_the_time_of_a_recovery_is_from_the_first_beginning_to_the_last_end() -> None:
     log = """\
-timestamp=2026-11-26T07:00:02.500000Z level=info logger=churn.detect event=partition.taken_over partition=0 took_ms=1500
-timestamp=2026-11-26T07:00:03.000000Z level=info logger=churn.worker event=worker.ready roles=detect
-timestamp=2026-11-26T07:00:04.000000Z level=info logger=churn.detect event=partition.taken_over partition=1 took_ms=1000
+{"timestamp":"2026-11-26T07:00:02.500000Z","level":"info","logger":"churn.detect","event":"partition.taken_over","took_ms":1500}
+{"timestamp":"2026-11-26T07:00:03.000000Z","level":"info","logger":"churn.worker","event":"worker.ready","roles":"detect"}
+{"timestamp":"2026-11-26T07:00:04.000000Z","level":"info","logger":"churn.detect","event":"partition.taken_over","took_ms":1000}
 """
     assert take_over_s(log) == pytest.approx(3.0)

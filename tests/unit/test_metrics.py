@@ -1,6 +1,7 @@
 """Every metric stands in one table, in the README, and in a scrape."""
 
 import asyncio
+import json
 import socket
 import urllib.request
 from pathlib import Path
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from detectors.census import PartitionStanding
+from detectors.partition_state import ENGINE_VERSION
 from detectors.tally import Happening
 from schemas.codec import encode
 from schemas.decisions import ExampleRecord
@@ -41,6 +43,7 @@ from streams.metrics_server import serving
 from streams.partition_status import PartitionStatus
 from streams.settings import Settings, SettingsError, load_settings
 from streams.sources import Source
+from streams.version import VERSION
 
 README = Path(__file__).parents[2] / "README.md"
 UNITS = (
@@ -64,6 +67,7 @@ UNITS = (
     "_alerts",
     "_customers",
     "_timers",
+    "_info",
 )
 BY_CONSUMER = {"churn_position_offset", "churn_lag_records"}
 
@@ -282,3 +286,16 @@ async def test_a_port_that_is_taken_is_told_as_a_fault_of_the_settings() -> None
         with pytest.raises(SettingsError, match="CHURN_METRICS_PORT"):
             async with serving(settings, {}):
                 pass
+
+
+async def test_the_port_says_which_release_runs() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with serving(load_settings(metrics_port=port), {}) as served:
+        url = f"http://127.0.0.1:{served}/version"
+        found = json.loads(await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10).read()))
+
+    assert found["engine"] == ENGINE_VERSION
+    assert found["version"] == VERSION
+    assert set(found) == {"version", "engine", "revision", "python"}
