@@ -5,9 +5,6 @@ import base64
 import hashlib
 import hmac
 import json
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -16,12 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import Envelope, Session
 from alert_records import alert
 from certificates import make_certificate
 from http_receiver import Got, receiving
-from kafka_server import free_ports
+from mail_server import mail_server
 
 from schemas.secret import Secret
 from sinks.base import Item, Notice, SinkError
@@ -180,23 +176,6 @@ class Postbox:
     async def handle_DATA(self, _server: Any, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         self.mails.append(message_from_bytes(envelope.content or b"", policy=policy.default))  # type: ignore[arg-type]
         return "250 taken"
-
-
-def _authenticate(_server: Any, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
-    is_right = isinstance(data, LoginPassword) and (data.login, data.password) == (b"churn", b"s3cret")
-    return AuthResult(success=is_right, handled=False)
-
-
-@asynccontextmanager
-async def mail_server(box: Postbox, tls: ssl.SSLContext | None = None, *, auth: bool = False) -> AsyncIterator[int]:
-    (port,) = free_ports(1)
-    options: dict[str, Any] = {"authenticator": _authenticate, "auth_required": True} if auth else {}
-    controller = Controller(box, hostname="127.0.0.1", port=port, tls_context=tls, **options)
-    await asyncio.to_thread(controller.start)
-    try:
-        yield port
-    finally:
-        await asyncio.to_thread(controller.stop)
 
 
 def mail(port: int, **fields: Any) -> EmailSink:

@@ -1,18 +1,24 @@
 """Recipients are told of alerts: all of them, in order, and nobody waits for another."""
 
 import asyncio
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import TopicPartition
 from detect_log import new_installation, reading, until
-from dispatch_run import Notes, dispatching, in_order, life, routes_to, tell, transition, wanted
+from dispatch_run import Notes, dispatching, in_order, life, over, routes_to, tell, transition, wanted
+from structlog.testing import capture_logs
 
+from schemas.deliveries import AnyLedger, ToldRecord
 from schemas.instants import HOUR_MS
 from sinks.base import SinkError
 from sinks.routes import StormLimit
 from streams.dispatch import Dispatch
+from streams.ledger import Ledger, LedgerWriter
 from streams.settings import Settings
 from streams.storm_command import StormRefused, held, order
 
@@ -25,6 +31,36 @@ ALERTS = [alert for step in zip(*(life(f"a{number}", 6) for number in range(12))
 @pytest.fixture
 def settings(bootstrap: str, unique: Unique) -> Settings:
     return new_installation(bootstrap, unique("dispatch"))
+
+
+class Unwell(LedgerWriter):
+    """Some of its writes fail; half of those stand in the topic all the same."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.closed = 0
+        self._chance = random.Random(5)
+
+    async def write(self, rows: Iterable[AnyLedger], forgotten: Iterable[bytes] = ()) -> None:
+        written, chance = list(rows), self._chance.random() if rows else 1.0
+        if chance < 0.04:
+            raise KafkaTimeoutError
+        await super().write(written, forgotten)
+        if chance < 0.08:
+            raise KafkaTimeoutError
+
+    async def close(self) -> None:
+        self.closed += 1
+        await super().close()
+
+
+async def kept(settings: Settings) -> dict[str, AnyLedger]:
+    """What stands in the topic of deliveries, by key."""
+    ledger = Ledger()
+    async with reading(settings, TopicPartition(settings.topic("deliveries"), 0)) as records:
+        for record in records:
+            ledger.take(record)
+    return {row.key().decode(): row for row in ledger.rows()}
 
 
 async def begun(dispatch: Dispatch, *names: str) -> None:
@@ -151,3 +187,103 @@ async def test_a_storm_is_one_message_and_what_is_held_is_told_when_somebody_say
     assert await asyncio.to_thread(held, settings) == []
     with pytest.raises(StormRefused, match="no alerts of 'silent' are held"):
         await asyncio.to_thread(order, settings, "silent", "drop", "lena")
+
+
+async def test_a_broker_that_does_not_take_what_is_remembered_ends_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.dispatch.LedgerWriter", Unwell)
+    monkeypatch.setattr("streams.dispatch._AGAIN_AFTER_S", 0.05)
+    erp, room = Notes(), Notes()
+    async with dispatching(settings, routes_to(erp="machine", room="people"), {"erp": erp, "room": room}) as dispatch:
+        await begun(dispatch, "erp", "room")
+        for step in range(6):
+            await tell(settings, ALERTS[step * 12 : step * 12 + 12])
+            await until(lambda step=step: set(erp.heard) >= wanted(ALERTS[: step * 12 + 12]))  # type: ignore[misc]
+        writer = dispatch._writer
+        assert isinstance(writer, Unwell)
+        assert writer.closed > 2
+        await until(lambda: dispatch.lanes and all(lane.behind_records == 0 for lane in dispatch.lanes.values()))
+    assert in_order(erp.heard)
+    assert {(name, 6) for name in over(ALERTS)} | {(name, 1) for name in over(ALERTS)} <= set(room.heard)
+    # Each failure may have had up to eight alerts told again, under the same keys.
+    assert len(erp.heard) - len(ALERTS) <= 8 * writer.closed
+    assert [key for key in await kept(settings) if "/alert/" in key] == []
+
+
+async def test_who_left_the_file_leaves_nothing_and_begins_anew_when_it_comes_back(settings: Settings) -> None:
+    storm = StormLimit(within_ms=HOUR_MS, customers=1)
+    everybody = replace(routes_to(room="people", erp="machine"), storm=storm)
+    async with dispatching(settings, everybody, {"room": Notes(), "erp": Notes()}) as dispatch:
+        await begun(dispatch, "room", "erp")
+        await tell(settings, [transition(f"s{number}", 1, "opened") for number in range(6)])
+        await until(lambda: dispatch.waiting()["room", "storm"] and dispatch.lanes["erp"].behind_records == 0)
+    assert await asyncio.to_thread(held, settings)
+
+    erp, back = Notes(), Notes()
+    with capture_logs() as logs:
+        async with dispatching(settings, replace(routes_to(erp="machine"), storm=storm), {"erp": erp}) as dispatch:
+            await begun(dispatch, "erp")
+            assert dispatch.waiting() == {}
+    (left,) = [line for line in logs if line["event"] == "dispatch.recipient_left"]
+    assert (left["recipient"], left["never_told"]) == ("room", 5)
+    assert [key for key in await kept(settings) if key.startswith("room/")] == []
+    assert await asyncio.to_thread(held, settings) == []
+
+    async with dispatching(settings, everybody, {"room": back, "erp": erp}) as dispatch:
+        await begun(dispatch, "room")
+        await tell(settings, [transition("s1", 2, "resolved"), transition("new", 1, "opened")])
+        await until(lambda: len(erp.heard) == 2)
+        await until(lambda: back.heard == [("new", 1)])
+
+
+async def test_of_an_erased_customer_nothing_is_kept_and_nothing_told(settings: Settings) -> None:
+    room = Notes()
+    routes = replace(routes_to(room="people"), storm=StormLimit(within_ms=HOUR_MS, customers=1))
+    async with dispatching(settings, routes, {"room": room}) as dispatch:
+        await begun(dispatch, "room")
+        await tell(settings, [transition(f"s{number}", 1, "opened") for number in range(6)])
+        await until(lambda: dispatch.waiting()["room", "storm"] == 5)
+        (victim, *_) = [
+            key for key, row in (await kept(settings)).items() if isinstance(row, ToldRecord) and row.told == "waits"
+        ]
+        name = victim.rpartition("/")[2]
+        async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap) as producer:
+            partition = sum(name.encode()) % settings.partitions
+            await producer.send_and_wait(settings.topic("alerts"), None, key=name.encode(), partition=partition)
+        await until(lambda: dispatch.waiting()["room", "storm"] == 4)
+        await asyncio.to_thread(order, settings, "silent", "release", "lena")
+        await until(lambda: len(room.heard) == 5)
+        await until(lambda: dispatch.waiting() == {})
+    assert name not in {heard for heard, _ in room.heard}
+    async with reading(settings, TopicPartition(settings.topic("deliveries"), 0)) as records:
+        assert [record.value for record in records if record.key.decode() == victim][-1] is None
+
+
+async def test_a_share_of_the_customers_is_a_storm_once_they_are_counted_and_what_is_dropped_is_never_told(
+    settings: Settings,
+) -> None:
+    room, again = Notes(), Notes()
+    routes = replace(routes_to(room="people"), storm=StormLimit(within_ms=HOUR_MS, share=0.1))
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap) as producer:
+        for number in range(200):
+            await producer.send(settings.topic("lifecycle"), b"{}", key=f"c{number}".encode(), partition=number % 2)
+        await producer.flush()
+    async with dispatching(settings, routes, {"room": room}) as dispatch:
+        await begun(dispatch, "room")
+        await until(lambda: dispatch._customers.known() == 200)
+        await tell(settings, [transition(f"s{number:02}", 1, "opened") for number in range(30)])
+        await until(lambda: dispatch.waiting()["room", "storm"] == 10)
+    assert len(room.heard) == 20
+    (notice,) = [notice for notice in room.notices if notice.kind == "storm"]
+    assert notice.storm is not None
+    assert notice.storm.customers == 21
+
+    await asyncio.to_thread(order, settings, "silent", "drop", "lena")  # while nobody tells
+    async with dispatching(settings, routes, {"room": again}) as dispatch:
+        await begun(dispatch, "room")
+        await until(lambda: dispatch.waiting() == {})
+        await tell(settings, [transition(f"s{number:02}", 2, "resolved") for number in range(30)])
+        await until(lambda: {(name, 2) for name, _ in room.heard} == set(again.heard))
+        await until(lambda: dispatch.lanes["room"].behind_records == 0)
+    assert await asyncio.to_thread(held, settings) == []
