@@ -42,7 +42,7 @@ CODES: Final[Mapping[str, str]] = {
     "unknown_currency": "an amount in a currency that the mapping has no rate for",
     "unknown_schema": "a schema that the registry does not have, or that is of another kind",
     "unknown_source": "a redriven record of a topic that is no source any more",
-    "unexpected_type": "A topic of churnwatch carries a record of another kind than it should.",
+    "unexpected_type": "a record of another kind than its topic carries",
     "unknown_type": "a type that this release does not know",
 }
 """Every code and what it means. They are stable: dead letters, metrics and dashboards name them."""

@@ -8,9 +8,11 @@ from typing import Any, Final, cast
 
 import structlog
 from faust import App, StreamT
+from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 from faust.tables import TableManager
 
 from streams.chunks import Chunk, ReadOptions, SeekHook
+from streams.kafka_security import OAUTH, aiokafka_options
 from streams.settings import Settings
 from streams.transport import ChunkTransport, consumer_of
 
@@ -72,6 +74,7 @@ def make_app(
     """
     app = RoleApp(
         settings.group_id(part),
+        broker_credentials=_credentials(settings),
         broker=[f"kafka://{server}" for server in settings.bootstrap.split(",")],
         store="memory://",
         datadir=str(Path(tempfile.gettempdir()) / "churnwatch"),  # Faust makes it, and nothing is kept in it
@@ -178,3 +181,25 @@ def _waiting(stream: StreamT[Any]) -> list[Chunk]:
 def _of_this_generation(app: App, chunks: list[Chunk]) -> list[Chunk]:
     """Without those of an earlier generation of the group: they are read again."""
     return [chunk for chunk in chunks if chunk.generation == app.consumer_generation_id]
+
+
+def _credentials(settings: Settings) -> Any:  # noqa: ANN401 - one of Faust's
+    """What Faust makes its consumer with; None: nothing is needed.
+
+    Raises:
+        SettingsError: a secret or a certificate cannot be read.
+    """
+    options = aiokafka_options(settings)
+    context = options.get("ssl_context")
+    if not options:
+        return None
+    if "sasl_mechanism" not in options:
+        return SSLCredentials(context=context)
+    if options["sasl_mechanism"] == OAUTH:
+        return OAuthCredentials(oauth_cb=options["sasl_oauth_token_provider"], ssl_context=context)
+    return SASLCredentials(
+        username=options["sasl_plain_username"],
+        password=options["sasl_plain_password"],
+        ssl_context=context,
+        mechanism=options["sasl_mechanism"],
+    )

@@ -94,6 +94,11 @@ def stage(rules: Path) -> Iterator[tuple[Settings, Worker]]:
     ):
         settings = load_settings(
             bootstrap=bootstrap,
+            kafka_security="plaintext",
+            kafka_mechanism="",
+            kafka_ca=None,
+            kafka_certificate=None,
+            kafka_key=None,
             prefix="churn.",
             source_prefix="",
             sources=None,

@@ -29,6 +29,7 @@ from schemas.rule_kinds import (
 from schemas.rules import RuleSet
 from streams.doctor_redis import redis_findings
 from streams.finding import Finding
+from streams.kafka_security import kafka_python_options
 from streams.routes_file import RoutesFileError, load_routes
 from streams.rules_trail import KEY
 from streams.settings import Settings, Topic, variable
@@ -196,6 +197,7 @@ def _admin(settings: Settings) -> KafkaAdminClient:
         bootstrap_servers=settings.bootstrap.split(","),
         client_id=settings.prefix + "doctor",
         bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
+        **kafka_python_options(settings),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from streams.kafka_security import aiokafka_options
 from streams.settings import Settings, Topic
 from streams.topics import partition_count
 
@@ -21,7 +22,10 @@ async def lags(settings: Settings, part: str, topics: tuple[Topic, ...]) -> dict
     counts = {name: await asyncio.to_thread(partition_count, settings, settings.topic(name)) for name in topics}
     tps = [TopicPartition(settings.topic(name), number) for name, count in counts.items() for number in range(count or 0)]
     consumer: Any = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, group_id=settings.group_id(part), enable_auto_commit=False
+        bootstrap_servers=settings.bootstrap,
+        group_id=settings.group_id(part),
+        enable_auto_commit=False,
+        **aiokafka_options(settings),
     )
     await consumer.start()
     try:

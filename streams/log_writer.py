@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from streams.kafka_security import aiokafka_options
 from streams.settings import Settings
 from streams.transactions import Place, Row
 
@@ -69,6 +70,7 @@ class LogWriter:
                 return
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._settings.bootstrap,
+                **aiokafka_options(self._settings),
                 enable_idempotence=True,
                 acks="all",
                 linger_ms=0,

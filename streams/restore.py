@@ -12,6 +12,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from detectors.engine import PartitionEngine
 from detectors.state_error import StateError
+from streams.kafka_security import aiokafka_options
 from streams.settings import Settings
 
 _POLL_TIMEOUT_MS: Final = 200
@@ -93,6 +94,7 @@ async def restore(
     """
     consumer: Any = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
+        **aiokafka_options(settings),
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         enable_auto_commit=False,

@@ -14,6 +14,7 @@ from schemas.codec import encode
 from schemas.control import RulesPublished
 from schemas.rule_kinds import Mode
 from schemas.rules import RuleSet
+from streams.kafka_security import aiokafka_options
 from streams.rules_diff import Change, changes_between, places, told
 from streams.rules_file import load_rules
 from streams.rules_trail import KEY, Publication, Trail, digest_of, rule_name, trail_in
@@ -201,7 +202,9 @@ async def _trail(settings: Settings) -> Trail | None:
 
 
 async def _sent(settings: Settings, value: bytes, trail: Trail) -> int:
-    producer: Any = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, acks="all", enable_idempotence=True)
+    producer: Any = AIOKafkaProducer(
+        bootstrap_servers=settings.bootstrap, acks="all", enable_idempotence=True, **aiokafka_options(settings)
+    )
     await producer.start()
     try:
         acknowledged = await producer.send_and_wait(

@@ -1,10 +1,11 @@
 """The settings: environment variables that begin with `CHURN_`, read once, frozen, all faults told at once."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "CHURN_"
@@ -48,6 +49,26 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     bootstrap: _Servers = Field("127.0.0.1:9092", description="Kafka brokers to begin with, `host:port` with commas between.")
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="How the brokers are reached: with TLS (`ssl`), with a user (`sasl`), or both."
+    )
+    kafka_ca: Path | None = Field(None, description="Certificates (PEM) that the brokers' are checked by; else the system's.")
+    kafka_certificate: Path | None = Field(None, description="Our own certificate (PEM), where the brokers want one.")
+    kafka_key: Path | None = Field(None, description="The key of that certificate (PEM), unless it is in the same file.")
+    kafka_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        "", description="How the user is proved with `sasl`: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER."
+    )
+    kafka_user: str = Field("", description="The user; with OAUTHBEARER the client id.")
+    kafka_password: str = Field(
+        "", description="Where the password stands, `env:NAME` or `file:PATH`; with OAUTHBEARER the client's secret."
+    )
+    kafka_token_url: str = Field(
+        "", pattern=r"^(https?://\S+)?$", description="Token endpoint of OAUTHBEARER (client credentials)."
+    )
+    kafka_token_scope: str = Field("", description="Scope that is asked for there.")
+    kafka_token_file: Path | None = Field(
+        None, description="In place of the endpoint: a file with a token that somebody renews."
+    )
     prefix: _TopicPrefix = Field(
         "churn.", min_length=1, description="Begins the name of every topic, consumer group and transactional id."
     )
@@ -138,6 +159,13 @@ class Settings(BaseSettings):
         "info", description="Least level of what is logged on standard error."
     )
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """What belongs together, all faults at once."""
+        if faults := list(security_faults(self)):
+            raise ValueError("\n".join(faults))
+        return self
+
     def topic(self, name: Topic) -> str:
         """The full name of one of our topics."""
         return self.prefix + name
@@ -171,7 +199,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any
     try:
         return Settings(**overrides)
     except ValidationError as invalid:
-        lines = [_in_plain_words(str(fault["loc"][0]), fault["msg"], fault["input"]) for fault in invalid.errors()]
+        lines = [line for fault in invalid.errors() for line in _lines_of(fault)]
         raise SettingsError("\n".join(sorted(lines))) from None
 
 
@@ -190,6 +218,33 @@ def variable(name: str) -> str:
     'CHURN_TICK_MS'
     """
     return PREFIX + name.upper()
+
+
+def security_faults(settings: Settings) -> Iterator[str]:
+    """What does not fit together in how Kafka is reached."""
+    sasl, tls = settings.kafka_security.startswith("sasl"), settings.kafka_security.endswith("ssl")
+    mechanism, oauth = settings.kafka_mechanism, settings.kafka_mechanism == "OAUTHBEARER"
+    if sasl and not mechanism:
+        yield f"{variable('kafka_mechanism')} is missing: {variable('kafka_security')}={settings.kafka_security} wants one"
+    if mechanism and not sasl:
+        yield f"{variable('kafka_mechanism')}={mechanism} goes with {variable('kafka_security')}=sasl_ssl or sasl_plaintext"
+    if not tls and (settings.kafka_ca or settings.kafka_certificate):
+        yield f"{variable('kafka_ca')} and {variable('kafka_certificate')} go with {variable('kafka_security')}=ssl or sasl_ssl"
+    if settings.kafka_key and not settings.kafka_certificate:
+        yield f"{variable('kafka_key')} goes with {variable('kafka_certificate')}"
+    by_endpoint = oauth and settings.kafka_token_file is None
+    if by_endpoint and not settings.kafka_token_url:
+        yield f"OAUTHBEARER wants {variable('kafka_token_url')}, or {variable('kafka_token_file')}"
+    if mechanism and (by_endpoint or not oauth) and not (settings.kafka_user and settings.kafka_password):
+        yield f"{mechanism} wants {variable('kafka_user')} and {variable('kafka_password')}"
+    if settings.kafka_password and not settings.kafka_password.startswith(("env:", "file:")):
+        yield f"{variable('kafka_password')} does not hold the password itself: env:NAME or file:PATH says where it stands"
+
+
+def _lines_of(fault: Any) -> list[str]:  # noqa: ANN401 - a TypedDict of pydantic
+    if not fault["loc"]:  # of all settings together
+        return str(fault["msg"]).removeprefix("Value error, ").splitlines()
+    return [_in_plain_words(str(fault["loc"][0]), fault["msg"], fault["input"])]
 
 
 def _in_plain_words(name: str, fault: str, value: object) -> str:

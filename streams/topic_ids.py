@@ -22,6 +22,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import AbstractType, Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
+from streams.kafka_security import aiokafka_options
 from streams.settings import Settings
 
 _REQUEST_TIMEOUT_MS: Final = 5_000
@@ -75,6 +76,7 @@ class TopicIds:
         if self._client is None:
             client: Any = AIOKafkaClient(
                 bootstrap_servers=self._settings.bootstrap,
+                **aiokafka_options(self._settings),
                 client_id=self._settings.prefix + "topic-ids",
                 request_timeout_ms=_REQUEST_TIMEOUT_MS,
             )

@@ -14,6 +14,7 @@ from schemas.codec import decode_heartbeat, decode_record
 from schemas.control import Tick
 from schemas.errors import ContractError
 from schemas.progress import Heartbeat
+from streams.kafka_security import aiokafka_options
 from streams.settings import Settings
 
 _POLL_TIMEOUT_MS: Final = 200
@@ -36,6 +37,7 @@ async def reader(settings: Settings, *, fetch_wait_ms: int = _FETCH_WAIT_MS) -> 
     """
     consumer: Any = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
+        **aiokafka_options(settings),
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         isolation_level="read_committed",

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
+from streams.kafka_security import kafka_python_options
 from streams.settings import Settings
 from streams.topic_table import SOURCE, TABLE, TopicForm
 
@@ -127,6 +128,7 @@ def admin_of(settings: Settings) -> Iterator[Any]:
         bootstrap_servers=settings.bootstrap.split(","),
         client_id=settings.prefix + "topics",
         bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
+        **kafka_python_options(settings),
     )
     try:
         yield admin

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation, KafkaError, KafkaTimeoutError
 from aiokafka.producer.sender import Sender, SendProduceReqHandler
 
+from streams.kafka_security import aiokafka_options
 from streams.settings import Settings
 
 # aiokafka sleeps so long when the broker still writes the markers of the last transaction. Its 20 ms are the whole
@@ -74,6 +75,7 @@ class PartitionWriter:
         self._limit_s = settings.transaction_timeout_ms / 1000 + _ANSWER_WITHIN_S
         self._producer: Any = AIOKafkaProducer(
             bootstrap_servers=settings.bootstrap,
+            **aiokafka_options(settings),
             transactional_id=settings.transactional_id(partition),
             linger_ms=0,
             max_batch_size=_BATCH_BYTES,
