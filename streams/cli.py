@@ -272,7 +272,9 @@ def schemas(
 def _says(error: Exception, names: Collection[str]) -> str:
     """What went wrong. Both Kafka clients say of a broker that is away only that they could not begin."""
     if "KafkaError" in names and "Unable to bootstrap" in str(error):
-        return f"{_settings().bootstrap} does not answer: start Kafka, or set CHURN_BOOTSTRAP"
+        from streams.kafka_trouble import trouble
+
+        return trouble(_settings())
     return str(error) or repr(error)
 
 

@@ -17,6 +17,7 @@ from kafka.errors import KafkaError
 from mode import Service
 
 from streams.garbage import look_seldom
+from streams.kafka_trouble import trouble
 from streams.logs import configure_logging
 from streams.metrics_server import serving
 from streams.refusals import BrokerRefusedError
@@ -157,7 +158,9 @@ def _run(settings: Settings, roles: Sequence[Role]) -> int:
             log.error("worker.cannot_start", reason=fault)  # noqa: TRY400 - the sentence says it all
         return EXIT_FAILED
     except KafkaError as error:
-        log.error("worker.cannot_start", bootstrap=settings.bootstrap, reason=str(error) or repr(error))  # noqa: TRY400
+        said = str(error) or repr(error)
+        reason = trouble(settings) if "Unable to bootstrap" in said else said
+        log.error("worker.cannot_start", bootstrap=settings.bootstrap, reason=reason)  # noqa: TRY400
         return EXIT_FAILED
     except Exception:
         log.exception("worker.failed")

@@ -14,6 +14,7 @@ from engine_run import absence, order, rule_set, tick
 from detectors.engine import PartitionEngine
 from schemas.codec import Record, encode
 from schemas.control import RulesPublished
+from streams.kafka_security import aiokafka_options
 from streams.settings import Settings, Topic, load_settings
 from streams.topics import ensure_topics
 
@@ -45,7 +46,7 @@ class Log:
     async def append(self, partition: int, records: Sequence[Record | bytes]) -> None:
         """Write records to the end of a partition."""
         values = [record if isinstance(record, bytes) else encode(record) for record in records]
-        async with AIOKafkaProducer(bootstrap_servers=self.settings.bootstrap) as producer:
+        async with AIOKafkaProducer(bootstrap_servers=self.settings.bootstrap, **aiokafka_options(self.settings)) as producer:
             sent = [await producer.send(self.settings.topic("events"), value, partition=partition) for value in values]
             await asyncio.gather(*sent)
         self.written.setdefault(partition, []).extend(values)
@@ -98,7 +99,7 @@ class Log:
 async def reading(settings: Settings, tp: TopicPartition) -> AsyncIterator[list[ConsumerRecord]]:
     """Everything of a partition that a reader of committed records sees now."""
     options = {"isolation_level": "read_committed", "auto_offset_reset": "earliest", "enable_auto_commit": False}
-    async with AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, **options) as consumer:
+    async with AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, **aiokafka_options(settings), **options) as consumer:
         consumer.assign([tp])
         end = (await consumer.end_offsets([tp]))[tp]
         records: list[ConsumerRecord] = []

@@ -91,6 +91,8 @@ class Door:
     """Where the node listens."""
     advertised_port: int
     """What it tells clients."""
+    protocol: str = "PLAINTEXT"
+    """`SSL`, `SASL_SSL`: then properties of the node say how."""
 
 
 @dataclass
@@ -264,13 +266,14 @@ def _prepared(java: str, jars: Path, node: KafkaNode, nodes: Sequence[KafkaNode]
 def _properties(node: KafkaNode, nodes: Sequence[KafkaNode]) -> str:
     listeners = {"PLAINTEXT": node.port, **{door.name: door.port for door in node.doors}}
     advertised = {"PLAINTEXT": node.port, **{door.name: door.advertised_port for door in node.doors}}
+    protocols = dict.fromkeys(["PLAINTEXT", "CONTROLLER"], "PLAINTEXT") | {door.name: door.protocol for door in node.doors}
     controller = f"CONTROLLER://127.0.0.1:{node.controller_port}"
     return _PROPERTIES.format(
         node=node.number,
         voters=",".join(f"{voter.number}@127.0.0.1:{voter.controller_port}" for voter in nodes),
         listeners=",".join([*(f"{name}://127.0.0.1:{port}" for name, port in listeners.items()), controller]),
         advertised=",".join(f"{name}://127.0.0.1:{port}" for name, port in advertised.items()),
-        protocols=",".join(f"{name}:PLAINTEXT" for name in [*listeners, "CONTROLLER"]),
+        protocols=",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
         directory=node.directory,
         copies=min(3, len(nodes)),
         in_sync=2 if len(nodes) >= 3 else 1,
