@@ -42,15 +42,20 @@ def call_terms(entry: EntryAtHand, *, is_neighbour: bool = False) -> CallTerms:
             allow = (host,)
         if fault := url_fault(url.reveal(), allow):
             entry.refuse("url", fault)
-    if "ca" in values:
-        try:
-            tls_context(values["ca"])
-        except ValueError as error:
-            entry.refuse("ca", str(error))
+    check_certificates(entry)
     authorization: Secret | None = values.get("authorization")
     if authorization is not None and authorization.is_read and _HEADER_VALUE.fullmatch(authorization.reveal()) is None:
         entry.refuse("authorization", f"{authorization} is not the value of a header, like: Bearer TOKEN")
     return CallTerms(url, allow, values.get("ca"), values.get("timeout", USUAL_TIMEOUT_S), authorization)
+
+
+def check_certificates(entry: EntryAtHand) -> None:
+    """Note a `ca` that no sink could be made with."""
+    if "ca" in entry.values:
+        try:
+            tls_context(entry.values["ca"])
+        except ValueError as error:
+            entry.refuse("ca", str(error))
 
 
 def redaction_fields(file: FileAt) -> dict[str, Field]:

@@ -9,7 +9,7 @@ from sinks.chat import ChatSink, ChatTerms, Vendor
 from sinks.email import EmailSink, EmailTerms, address_fault
 from sinks.messages import Messages
 from sinks.routes import Routes
-from streams.routes_calls import call_fields, call_terms
+from streams.routes_calls import call_fields, call_terms, check_certificates
 from streams.routes_common import DestinationKind, EntryAtHand, FileAt
 from streams.rules_values import Field, list_of, text
 from streams.settings import Settings
@@ -50,6 +50,7 @@ def _email_terms(entry: EntryAtHand) -> EmailTerms:
     scheme, host, port = values["server"]
     if ("user" in values) != ("password" in values):
         entry.refuse("user" if "user" in values else "password", "`user` and `password` go together")
+    check_certificates(entry)
     return EmailTerms(
         host=host,
         port=port,

@@ -75,6 +75,7 @@ FAULTS = [
     ("route_continue_in_words", 6, "routes[0].continue: 'maybe' stands here; `true` or `false` is wanted"),
     ("route_never_asked", 7, "routes[1]: is never asked: a route above takes everything, and has no `continue: true`"),
     ("storm_without_a_limit", 7, "storms.rules.slow: `customers` or `share` is missing"),
+    ("mail_without_certificates", 3, "mail_without_certificates.yaml cannot be read: it holds no certificate in PEM"),
     ("storm_share_above_one", 7, "storms.share: '5' is out of range; a number above 0 and up to 1 is wanted"),
     ("storm_within_months", 7, "storms.within: 'P1M' is a calendar duration; an exact one is wanted here"),
     ("links_without_secret", 7, "links: `secret` is missing"),
