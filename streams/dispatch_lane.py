@@ -25,6 +25,7 @@ from streams.settings import Settings
 from streams.topic_tail import read_through, reader
 
 _FETCH_WAIT_MS: Final = 200
+_FETCH_BYTES: Final = 1 << 17
 _LONGEST_WAIT_MS: Final = 1_000
 _MAX_RECORDS: Final = 500
 AT_ONCE: Final = 8
@@ -100,7 +101,7 @@ class Lane:
         Raises:
             KafkaError: the broker does not answer.
         """
-        async with reader(self._settings, fetch_wait_ms=_FETCH_WAIT_MS) as consumer:
+        async with reader(self._settings, fetch_wait_ms=_FETCH_WAIT_MS, fetch_bytes=_FETCH_BYTES) as consumer:
             await self._begin(consumer, rows)
             log.info("lane.began", recipient=self._form.recipient, offsets=self.offsets)
             while not self._is_leaving:

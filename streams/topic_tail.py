@@ -19,6 +19,7 @@ from streams.settings import Settings
 
 _POLL_TIMEOUT_MS: Final = 200
 _FETCH_WAIT_MS: Final = 20
+_FETCH_BYTES: Final = 1 << 20
 _STALLED_AFTER_S: Final = 30.0
 _FIRST_WINDOW: Final = 64
 _WINDOW_GROWTH: Final = 8
@@ -27,13 +28,16 @@ log = structlog.get_logger("churn.topics")
 
 
 @contextlib.asynccontextmanager
-async def reader(settings: Settings, *, fetch_wait_ms: int = _FETCH_WAIT_MS) -> AsyncIterator[Any]:
+async def reader(
+    settings: Settings, *, fetch_wait_ms: int = _FETCH_WAIT_MS, fetch_bytes: int = _FETCH_BYTES
+) -> AsyncIterator[Any]:
     """A consumer without a group and without partitions.
 
     Args:
         settings: of the broker.
         fetch_wait_ms: how long the broker may wait for records that are not there yet; meanwhile it answers nothing else.
             Short for who reads what is there, longer for who stays.
+        fetch_bytes: most of a partition that is held before it was asked for, if no record is longer.
     """
     consumer: Any = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
@@ -42,6 +46,7 @@ async def reader(settings: Settings, *, fetch_wait_ms: int = _FETCH_WAIT_MS) -> 
         enable_auto_commit=False,
         isolation_level="read_committed",
         fetch_max_wait_ms=fetch_wait_ms,
+        max_partition_fetch_bytes=fetch_bytes,
     )
     try:
         await consumer.start()
