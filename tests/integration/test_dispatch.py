@@ -9,14 +9,15 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import TopicPartition
-from detect_log import new_installation, reading, until
+from detect_log import Log, new_installation, reading, until
 from dispatch_run import Notes, dispatching, in_order, life, over, routes_to, tell, transition, wanted
+from engine_run import tick
 from structlog.testing import capture_logs
 
 from schemas.deliveries import AnyLedger, ToldRecord
 from schemas.instants import HOUR_MS
 from sinks.base import SinkError
-from sinks.routes import StormLimit
+from sinks.routes import Budget, Manners, StormLimit
 from streams.dispatch import Dispatch
 from streams.ledger import Ledger, LedgerWriter
 from streams.settings import Settings
@@ -290,3 +291,18 @@ async def test_a_share_of_the_customers_is_a_storm_once_they_are_counted_and_wha
         await until(lambda: {(name, 2) for name, _ in room.heard} == set(again.heard))
         await until(lambda: dispatch.lanes["room"].behind_records == 0)
     assert await asyncio.to_thread(held, settings) == []
+
+
+async def test_on_the_event_clock_a_digest_is_due_when_the_events_say_so(bootstrap: str, unique: Unique) -> None:
+    log = Log(new_installation(bootstrap, unique("event"), clock="event"))
+    room, routes = Notes(), routes_to(room="people")
+    recipient = replace(routes.recipients["room"], manners=Manners(budget=Budget(at_once=0)))
+    await log.append(0, [tick(5.25)])  # six in the morning
+    async with dispatching(log.settings, replace(routes, recipients={"room": recipient}), {"room": room}) as dispatch:
+        await begun(dispatch, "room")
+        await tell(log.settings, [transition("a", 1, "opened"), transition("b", 1, "opened")])
+        await until(lambda: dispatch.waiting()["room", "digest"] == 2)
+        assert room.asked == 0
+        await log.append(1, [tick(5.5)])
+        await until(lambda: sorted(room.heard) == [("a", 1), ("b", 1)])
+    assert [notice.kind for notice in room.notices] == ["digest"]
