@@ -30,6 +30,7 @@ from schemas.rules import RuleSet
 from streams.doctor_redis import redis_findings
 from streams.finding import Finding
 from streams.kafka_security import kafka_python_options
+from streams.kafka_trouble import trouble
 from streams.routes_file import RoutesFileError, load_routes
 from streams.rules_trail import KEY
 from streams.settings import Settings, Topic, variable
@@ -92,7 +93,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "broker",
             good=False,
-            says=f"{settings.bootstrap} does not answer ({error or type(error).__name__}): start Kafka, or set CHURN_BOOTSTRAP",
+            says=trouble(settings) if "Unable to bootstrap" in str(error) else f"{settings.bootstrap}: {error!r}",
         )
         return
     yield Finding("broker", good=True, says=f"{settings.bootstrap} answers, {brokers} brokers")

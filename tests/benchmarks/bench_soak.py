@@ -1,7 +1,8 @@
 """Whether memory grows: twenty minutes of a steady load on one worker with all roles, and the slope of its memory.
 
 `make bench-soak`. 2,000 events a second of the same 20,000 customers, real time, four partitions, a Valkey for the
-profiles. A fortieth of the events are tickets, each answered a minute later, so alerts open and close all the time.
+profiles, a webhook for every transition. A fortieth of the events are tickets, each answered a minute later, so alerts
+open and close all the time.
 The resident memory is looked at every second. The slope is that of a least-squares line through what lies behind the
 warm-up, in which every customer and every kind of event has been seen; the drift is the median of the last tenth less
 that of the first tenth behind the warm-up. At the end nothing may be left unread.
@@ -9,8 +10,10 @@ that of the first tenth behind the warm-up. At the end nothing may be left unrea
 
 import argparse
 import asyncio
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean, median
 from typing import Final
 
@@ -18,7 +21,8 @@ from benchmarks.figures import parser, report, say
 from benchmarks.load import Outgoing, publish, send_steadily
 from benchmarks.machine import cpu_s, resident_bytes
 from benchmarks.topics_filled import broker, installation
-from benchmarks.workers import DETECTED, Worker, until, worker
+from benchmarks.workers import DETECTED, Worker, free_port, until, worker
+from dispatch_run import Receiver, listening
 from valkey_server import running_valkey
 
 from schemas.codec import encode
@@ -65,15 +69,19 @@ def _event(number: int) -> AnyEvent:
     name, at_ms = f"e{number:09}", now_ms()
     opened, place = number - ANSWERED_AFTER, number % TICKET_EVERY
     if place == 0:
-        return TicketOpened(id=name, customer_id=_who(number), at_ms=at_ms, ticket_id=name, category="question")
+        return TicketOpened(id=name, customer_id=_with_ticket(number), at_ms=at_ms, ticket_id=name, category="question")
     if place in {1, 2} and opened >= place:
-        ticket, customer_id = f"e{opened - place:09}", _who(opened - place)
+        ticket, customer_id = f"e{opened - place:09}", _with_ticket(opened - place)
         if place == 1:
             return TicketReplied(id=name, customer_id=customer_id, at_ms=at_ms, ticket_id=ticket, by="agent")
         return TicketResolved(id=name, customer_id=customer_id, at_ms=at_ms, ticket_id=ticket)
     if place < TICKET_EVERY // 4:
         return OrderPlaced(id=name, customer_id=_who(number), at_ms=at_ms, order_id=name, amount=20.0)
     return LoginSucceeded(id=name, customer_id=_who(number), at_ms=at_ms)
+
+
+def _with_ticket(number: int) -> str:
+    return _who(number // TICKET_EVERY)
 
 
 def _who(number: int) -> str:
@@ -99,12 +107,25 @@ def main() -> None:
     made.add_argument("--warm-up", type=float, default=5.0, help="minutes of it that do not count (5)")
     options = made.parse_args()
     runs: dict[str, list[float]] = {}
-    with broker() as bootstrap, running_valkey() as redis_url:
+    with broker() as bootstrap, running_valkey() as redis_url, tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        routes = _routes(Path(folder), port)
         for _ in range(options.runs):
-            with installation(bootstrap, partitions=PARTITIONS, redis_url=redis_url) as settings:
+            with installation(bootstrap, partitions=PARTITIONS, redis_url=redis_url, routes=routes) as settings:
+                options.port = port
                 for name, value in measure(settings, options).items():
                     runs.setdefault(name, []).append(value)
     report("soak", options, runs)
+
+
+def _routes(folder: Path, port: int) -> Path:
+    (folder / "secret").write_text("whsec_" + "c29hay1zb2FrLXNvYWstc29hay1zb2Fr\n")
+    path = folder / "routes.yaml"
+    path.write_text(
+        f"destinations: {{all: {{kind: webhook, url: 'http://127.0.0.1:{port}/alerts', secret: 'file:{folder}/secret', "
+        "allow: ['127.0.0.1']}}\nroutes: [{to: [all]}]\n"
+    )
+    return path
 
 
 def measure(settings: Settings, options: argparse.Namespace) -> dict[str, float]:
@@ -131,7 +152,12 @@ def measure(settings: Settings, options: argparse.Namespace) -> dict[str, float]
 
 async def _load(settings: Settings, options: argparse.Namespace, one: Worker) -> list[tuple[float, int]]:
     """Seconds since the beginning, and the memory that was held then."""
-    load = Load(settings.source_prefix)
+    load, receiver = Load(settings.source_prefix), Receiver()
+    async with listening(receiver, options.port):
+        return await _looked_at(settings, options, one, load)
+
+
+async def _looked_at(settings: Settings, options: argparse.Namespace, one: Worker, load: Load) -> list[tuple[float, int]]:
     began_s = time.monotonic()
     sending = asyncio.create_task(send_steadily(settings, options.rate, options.minutes * 60, load.record))
     looks = []

@@ -36,7 +36,6 @@ Unique = Callable[[str], str]
 PASSWORD = "pass-phrase-of-the-test"  # noqa: S105
 USER = "churn"
 SCOPE = {"kafka_token_scope": "kafka"}
-SCOPE = {"kafka_token_scope": "kafka"}
 PLAIN: dict[str, Any] = {
     "kafka_security": "plaintext",
     "kafka_mechanism": "",
