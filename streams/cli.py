@@ -140,17 +140,37 @@ def worker(
 
 
 @app.command()
-def topics(*, as_json: Machine = False) -> None:
+def topics(
+    *,
+    acls: Annotated[bool, typer.Option("--acls", help="Print what each role must be allowed, and do nothing.")] = False,
+    principal: Annotated[str, typer.Option(help="With --acls: who a role is; `{role}` is filled in.")] = "User:churn-{role}",
+    as_json: Machine = False,
+) -> None:
     """Create the topics that are missing, and check the others."""
     from streams.sources import load_sources
     from streams.topics import ensure_topics
 
     settings = _settings()
+    if acls:
+        _print_acls(settings, principal, as_json=as_json)
+        return
     created = ensure_topics(settings, [source.topic for source in load_sources(settings)])
     if as_json:
         _print_json({"created": created})
     else:
         typer.echo("\n".join(f"created {name}" for name in created) or "all topics are there, as they must be")
+
+
+def _print_acls(settings: "Settings", principal: str, *, as_json: bool) -> None:
+    from streams.rights import acl_commands, rights_of
+    from streams.sources import load_sources
+
+    roles, sources = settings.usual_roles(), load_sources(settings)
+    if as_json:
+        rights = [right for role in roles for right in rights_of(settings, role, sources)]
+        _print_json({"rights": [{**right._asdict(), "operation": right.operation.name} for right in rights]})
+    else:
+        typer.echo("\n".join(acl_commands(settings, roles, sources, principal)))
 
 
 @app.command()

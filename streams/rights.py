@@ -1,7 +1,8 @@
 """What each role must be allowed at the broker, and what of it is missing; on a broker without access control, nothing."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from kafka.admin import ACLOperation
 from kafka.errors import GroupAuthorizationFailedError, KafkaError
@@ -45,6 +46,8 @@ _OF_ALL: Final = (DESCRIBE, ACLOperation.DESCRIBE_CONFIGS)
 on all, and for the door WRITE on those that have one."""
 
 _NO_RIGHT_AT_ALL: Final = 29
+_WORDS: Final = {"DESCRIBE_CONFIGS": "DescribeConfigs"}
+"""As `kafka-acls` writes operations of two words."""
 
 
 def check_rights(settings: Settings, roles: Sequence[Role], sources: Sequence[Source]) -> None:
@@ -80,17 +83,56 @@ def missing_rights(settings: Settings, roles: Sequence[Role], sources: Sequence[
         ]
 
 
+class Right(NamedTuple):
+    """One operation that one role must be allowed."""
+
+    role: Role
+    kind: Literal["topic", "group", "transactional-id"]
+    name: str
+    operation: ACLOperation
+    is_prefix: bool = False
+    """Of all names that begin so."""
+
+
+def rights_of(settings: Settings, role: Role, sources: Sequence[Source]) -> list[Right]:
+    """Everything that a role must be allowed, and nothing else; sorted."""
+    asked = {} if role == "door" and settings.routes is None else NEEDED[role]  # a door needs them for links
+    topics = {(settings.topic(topic), operation) for topic, needed in asked.items() for operation in needed}
+    topics |= {(settings.topic(topic), operation) for topic in get_args(Topic) for operation in _OF_ALL}
+    topics |= {(source.topic, _on_source(role, source)) for source in sources}
+    found = [Right(role, "topic", name, operation) for name, operation in sorted(topics)]
+    if role not in WITHOUT_GROUP:
+        found += [Right(role, "group", settings.group_id(part), READ) for part in settings.parts(role)]
+    if role == "detect":
+        begins = settings.transactional_id(0).removesuffix("0")
+        found += [Right(role, "transactional-id", begins, operation, is_prefix=True) for operation in (WRITE, DESCRIBE)]
+    return found
+
+
+def acl_commands(settings: Settings, roles: Sequence[Role], sources: Sequence[Source], principal: str) -> list[str]:
+    """A `kafka-acls` command for each resource of each role; `{role}` in the principal is filled in."""
+    commands: list[str] = []
+    for role in roles:
+        by_resource: dict[tuple[str, str, bool], list[str]] = {}
+        for right in rights_of(settings, role, sources):
+            by_resource.setdefault((right.kind, right.name, right.is_prefix), []).append(right.operation.name)
+        for (kind, name, is_prefix), operations in by_resource.items():
+            words = ["kafka-acls", "--bootstrap-server", settings.bootstrap, "--add"]
+            words += ["--allow-principal", principal.replace("{role}", role)]
+            words += [word for operation in operations for word in ("--operation", _WORDS.get(operation, operation.title()))]
+            words += [f"--{kind}", name, *(["--resource-pattern-type", "prefixed"] if is_prefix else [])]
+            commands.append(shlex.join(words))
+    return commands
+
+
 def _needed(
     settings: Settings, roles: Sequence[Role], sources: Sequence[Source]
 ) -> Iterator[tuple[tuple[str, ACLOperation], list[Role]]]:
     by_right: dict[tuple[str, ACLOperation], list[Role]] = {}
     for role in roles:
-        asked = {} if role == "door" and settings.routes is None else NEEDED[role]  # a door needs them for links
-        rights = [(settings.topic(topic), operation) for topic, needed in asked.items() for operation in needed]
-        rights += [(settings.topic(topic), operation) for topic in get_args(Topic) for operation in _OF_ALL]
-        rights += [(source.topic, _on_source(role, source)) for source in sources]
-        for right in rights:
-            by_right.setdefault(right, []).append(role)
+        for right in rights_of(settings, role, sources):
+            if right.kind == "topic":
+                by_right.setdefault((right.name, right.operation), []).append(role)
     yield from by_right.items()
 
 

@@ -9,6 +9,9 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "CHURN_"
+_MAY_HOLD_SECRETS: Final = frozenset(
+    {"redis_url", "redis_password", "schema_registry_url", "kafka_password", "kafka_token_url"}
+)
 _USER_INFO: Final = re.compile(r"://[^/]*@|(?<=password=)[^&]*")
 
 Role = Literal["ingest", "detect", "learn", "clock", "deliver", "door"]

@@ -31,7 +31,7 @@ from streams.detect import detector_of
 from streams.readiness import readiness
 from streams.refusals import BrokerRefusedError
 from streams.restore import LogGapError, restore
-from streams.rights import NEEDED, READ, WITHOUT_GROUP, WRITE, missing_rights
+from streams.rights import READ, WITHOUT_GROUP, WRITE, missing_rights, rights_of
 from streams.settings import ROLES, Role, Settings, Topic
 from streams.sources import load_sources
 from streams.topics import TopicsError
@@ -45,7 +45,11 @@ pytestmark = [
 Unique = Callable[[str], str]
 LONGEST_TRANSACTION_MS = 5_000
 OF_GROUPS = [role for role in ROLES if role not in WITHOUT_GROUP]
-EVERYBODY = (ACLOperation.DESCRIBE, ACLOperation.DESCRIBE_CONFIGS)
+KINDS = {
+    "topic": ResourceType.TOPIC,
+    "group": ResourceType.GROUP,
+    "transactional-id": ResourceType.TRANSACTIONAL_ID,
+}
 PROPERTIES = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "allow.everyone.if.no.acl.found": "true",  # what no test speaks of is allowed
@@ -97,16 +101,15 @@ def grant(
 
 def grant_what_is_needed(settings: Settings, *roles: Role) -> None:
     """On every topic, group and transactional id exactly what these roles need, so that everything else is refused."""
-    for topic in get_args(Topic):
-        operations = {operation for role in roles for operation in NEEDED[role].get(topic, ())}
-        grant(settings, ResourceType.TOPIC, settings.topic(topic), *EVERYBODY, *sorted(operations))
-    for source in load_sources(settings):
-        written = "door" in roles and source.door is not None
-        needed = READ if "ingest" in roles else WRITE if written else ACLOperation.DESCRIBE
-        grant(settings, ResourceType.TOPIC, source.topic, needed)
-    for part in (part for role in set(roles) - WITHOUT_GROUP for part in settings.parts(role)):
-        grant(settings, ResourceType.GROUP, settings.group_id(part), READ)
-    grant(settings, ResourceType.TRANSACTIONAL_ID, f"{settings.prefix}detect-", WRITE, pattern=ACLResourcePatternType.PREFIXED)
+    sources = load_sources(settings)
+    by_resource: dict[tuple[str, str, bool], set[ACLOperation]] = {}
+    for right in (right for role in roles for right in rights_of(settings, role, sources)):
+        by_resource.setdefault((right.kind, right.name, right.is_prefix), set()).add(right.operation)
+    for topic in get_args(Topic):  # what nothing is granted on would be allowed
+        by_resource.setdefault(("topic", settings.topic(topic), False), {ACLOperation.DESCRIBE})
+    for (kind, name, is_prefix), operations in by_resource.items():
+        pattern = ACLResourcePatternType.PREFIXED if is_prefix else ACLResourcePatternType.LITERAL
+        grant(settings, KINDS[kind], name, *sorted(operations), pattern=pattern)
 
 
 @asynccontextmanager

@@ -74,3 +74,34 @@ def test_every_name_in_the_cluster_begins_with_the_prefix() -> None:
 
 def test_the_list_of_variables_names_every_field() -> None:
     assert list(variables()) == [variable(name) for name in Settings.model_fields]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"kafka_security": "sasl_ssl"}, "CHURN_KAFKA_MECHANISM is missing"),
+        ({"kafka_mechanism": "PLAIN"}, "goes with CHURN_KAFKA_SECURITY=sasl_ssl"),
+        ({"kafka_ca": "ca.pem"}, "go with CHURN_KAFKA_SECURITY=ssl"),
+        ({"kafka_security": "sasl_ssl", "kafka_mechanism": "PLAIN"}, "PLAIN wants CHURN_KAFKA_USER and CHURN_KAFKA_PASSWORD"),
+        ({"kafka_security": "sasl_ssl", "kafka_mechanism": "OAUTHBEARER"}, "OAUTHBEARER wants CHURN_KAFKA_TOKEN_URL"),
+    ],
+)
+def test_how_kafka_is_reached_must_fit_together(given: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(**given)
+    assert says in str(refused.value)
+
+
+def test_a_password_that_stands_in_the_settings_is_refused_and_not_shown() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(kafka_security="sasl_ssl", kafka_mechanism="PLAIN", kafka_user="churn", kafka_password="pass-phrase")  # noqa: S106
+    assert "env:NAME or file:PATH" in str(refused.value)
+    assert "pass-phrase" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["redis_url", "schema_registry_url", "kafka_token_url"])
+def test_an_address_that_is_none_is_not_shown_since_a_password_may_be_in_it(name: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(**{name: "user:pass-phrase@host"})
+    assert f"{variable(name)}=(not shown): " in str(refused.value)
+    assert "pass-phrase" not in str(refused.value)
