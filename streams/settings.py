@@ -9,9 +9,6 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "CHURN_"
-_MAY_HOLD_SECRETS: Final = frozenset(
-    {"redis_url", "redis_password", "schema_registry_url", "kafka_password", "kafka_token_url"}
-)
 _USER_INFO: Final = re.compile(r"://[^/]*@|(?<=password=)[^&]*")
 
 Role = Literal["ingest", "detect", "learn", "clock", "deliver", "door"]
@@ -252,4 +249,7 @@ def _lines_of(fault: Any) -> list[str]:  # noqa: ANN401 - a TypedDict of pydanti
 
 def _in_plain_words(name: str, fault: str, value: object) -> str:
     description = Settings.model_fields[name].description if name in Settings.model_fields else "no such setting"
-    return f"{variable(name)}={_USER_INFO.sub('://***@', str(value))}: {fault[0].lower()}{fault[1:]}. {description}"
+    shown = _USER_INFO.sub("://***@", str(value))
+    if "@" in shown and "***@" not in shown:  # what is no address may be a password all the same
+        shown = "(not shown)"
+    return f"{variable(name)}={shown}: {fault[0].lower()}{fault[1:]}. {description}"
