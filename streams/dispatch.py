@@ -25,7 +25,7 @@ from streams.dispatch_customers import CustomerCount
 from streams.dispatch_lane import AT_ONCE, Lane, LaneCounters, LaneForm
 from streams.ledger import Ledger, LedgerWriter
 from streams.notices import writer_of
-from streams.readiness import Obstacle
+from streams.readiness import Obstacle, joined
 from streams.routes_file import routes_of
 from streams.routes_kinds import sink_of
 from streams.settings import Settings, SettingsError, variable
@@ -123,6 +123,8 @@ class Dispatch:
 
     def obstacles(self) -> list[Obstacle]:
         """Whether the one that owns the topic has not read it yet."""
+        if not joined(self.app):  # which is told already, and there may be no consumer yet
+            return []
         if self.lanes or not self._owns(self.app.consumer_generation_id):
             return []
         says = f"{self._deliveries.topic} is being read, up to offset {self._next_offset} so far"
