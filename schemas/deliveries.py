@@ -7,9 +7,10 @@ import msgspec
 from schemas.decisions import AlertRecord, Sequence
 from schemas.events import Count, EpochMs, Id
 
-Told = Literal["sent", "waits", "dropped", "refused"]
-"""`sent`: the recipient has it; `waits`: until `due_ms`, or until a storm is released; `dropped`: will never be told;
-`refused`: the sink will never take it, and it is a dead letter."""
+Told = Literal["sent", "waits", "dropped", "refused", "telling"]
+"""`sent`: the recipient has it; `telling`: perhaps it has it, for the step is under way, or a crash ended it; `waits`: until
+`due_ms`, or until a storm is released; `dropped`: will never be told; `refused`: the sink will never take it, and it is a
+dead letter."""
 Wait = Literal["quiet", "budget", "digest", "storm"]
 
 
@@ -94,6 +95,8 @@ class StormRecord(Ledger, frozen=True, kw_only=True, tag="storm"):
     """That it had opened for within the window when it began."""
     due_ms: EpochMs | None = None
     """When it will be told of, after quiet hours; None: it was."""
+    over: bool = False
+    """It ended by itself."""
 
     def key(self) -> bytes:
         """Of the record in the topic."""

@@ -5,6 +5,8 @@ Everything that it knows stands in the rows that it had written, so a plan that 
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from schemas.decisions import CLOSED_STATES, AlertRecord
 from schemas.deliveries import AnyLedger, BudgetRecord, StormOrder, StormRecord, ToldRecord
 from sinks.manners import digest_ms, quiet_until, way_of
@@ -46,13 +48,17 @@ class PeoplePlan:
                 self._telling.budget = row
 
     def take(self, alerts: Sequence[AlertRecord], now_ms: int) -> list[Step]:
-        """Decide about each; an opening whose end stands in the same batch is passed over."""
+        """Decide about each; what an end in the same batch follows is passed over."""
         brief = _over_in_batch(alerts)
         steps = self._decided(now_ms)
         for index, alert in enumerate(alerts):
             row = self._rows.get(alert.alert_id)
-            is_new = row is None or alert.sequence > row.sequence
-            if is_new and not (index in brief and (row is None or not row.opened)):
+            if row is not None and row.told == "telling" and alert.sequence == row.sequence:
+                # A crash left it open whether it was told. It is told as one that comes back, and its end in any case.
+                row = msgspec.structs.replace(row, told="dropped")
+            elif row is not None and alert.sequence <= row.sequence:
+                continue
+            if index not in brief:
                 steps += self._decide(row, alert, now_ms)
         return steps
 
@@ -82,7 +88,7 @@ class PeoplePlan:
                 steps.append(self._telling.storm(storm, now_ms))
         self._quiet_until_ms = quiet_until(self._recipient, now_ms)  # what was due when nobody could tell it waits again
         for due_ms, rows in self._rows.due(now_ms).items() if self._quiet_until_ms is None else ():
-            steps.append(self._telling.together(f"digest/{self._recipient.name}/{due_ms}", rows, now_ms))
+            steps += self._telling.together(f"digest/{self._recipient.name}/{due_ms}", rows, now_ms)
         return steps if self._may_repeat else [*steps, *self._faded(now_ms)]
 
     def next_due_ms(self) -> int | None:
@@ -152,12 +158,16 @@ class PeoplePlan:
         opened = row is not None and row.opened
         self._storms.count(alert, now_ms)
         yield from self._storm(alert, now_ms)
-        if rule_id(alert) in self._storms.running:
+        storm = self._storms.running.get(rule_id(alert))
+        if storm is not None:
+            # It holds something before it is told: after a crash in between it is still the same storm.
             yield self._telling.later(alert, now_ms, "storm", None, opened=opened, why="storm")
+            if storm.due_ms is not None and storm.due_ms <= now_ms:
+                yield self._telling.storm(storm, now_ms)
             return
         way = way_of(alert, self._recipient, self._telling.used(alert, now_ms), now_ms)
         if way.wait is None:
-            yield self._telling.at_once(alert, now_ms, way, opened=True)
+            yield from self._telling.at_once(alert, now_ms, way, knows=opened)
         else:
             yield self._telling.later(alert, now_ms, way.wait, way.due_ms, opened=opened, why=way.why)
 
@@ -165,7 +175,7 @@ class PeoplePlan:
         """By the time of a digest a warning says nothing: then it is not told."""
         way = way_of(alert, self._recipient, self._telling.used(alert, now_ms), now_ms)
         if way.wait is None:
-            yield self._telling.at_once(alert, now_ms, way, opened=False)
+            yield from self._telling.at_once(alert, now_ms, way, knows=False)
         elif way.wait == "quiet":
             yield self._telling.later(alert, now_ms, way.wait, way.due_ms, opened=False, why=way.why)
         elif row is not None:
@@ -175,22 +185,23 @@ class PeoplePlan:
         """One begins, or is over by itself: it holds nothing back any more, and the openings are few again."""
         rule = rule_id(alert)
         is_many, running = self._storms.is_many(rule, now_ms), self._storms.running.get(rule)
-        if running is not None and not is_many and not self._rows.held(rule):
+        if running is not None and running.due_ms is None and not is_many and not self._rows.held(rule):
             del self._storms.running[rule]
-            yield Step(f"storm/{rule}", forget=(running.key(),))
+            over = msgspec.structs.replace(running, over=True)
+            yield Step(f"storm/{rule}", remember=(over,), forget=(over.key(),))
         if running is None and is_many:
             wakes = alert.severity in self._recipient.manners.wake_for
             quiet_until_ms = None if wakes else quiet_until(self._recipient, now_ms)
             # Remembered before it is told: told again after a crash, it has the same key.
             storm = self._storms.begin(rule, now_ms, now_ms if quiet_until_ms is None else quiet_until_ms)
             yield Step(f"storm/{rule}", remember=(storm,))
-            if quiet_until_ms is None:
-                yield self._telling.storm(storm, now_ms)
 
     def _decided(self, now_ms: int) -> list[Step]:
-        """What people decided about storms before this plan was restored."""
+        """Storms that were over before this plan was restored, by themselves or since people decided."""
         decided, self._storms.decided = self._storms.decided, {}
-        return [step for order, storm in decided.values() for step in self._after_storm(order, storm, now_ms)]
+        over, self._storms.over = self._storms.over, []
+        steps = [Step(f"storm/{storm.rule}", forget=(storm.key(),)) for storm in over]
+        return steps + [step for order, storm in decided.values() for step in self._after_storm(order, storm, now_ms)]
 
     def _after_storm(self, order: StormOrder, storm: StormRecord, now_ms: int) -> Iterator[Step]:
         held = [(row, row.alert) for row in self._rows.held(order.rule) if row.alert is not None]
@@ -203,7 +214,7 @@ class PeoplePlan:
                 yield self._telling.later(alert, now_ms, "storm", quiet_until_ms, opened=row.opened)
         elif held:
             key = f"release/{self._recipient.name}/{order.rule}/{order.at_ms}"
-            yield self._telling.together(key, [row for row, _ in held], now_ms)
+            yield from self._telling.together(key, [row for row, _ in held], now_ms)
         if order.rule not in self._storms.running:
             yield Step(f"storm/{order.rule}", forget=(storm.key(),))
 

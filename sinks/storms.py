@@ -32,12 +32,16 @@ class Storms:
         """By rule."""
         self.decided: dict[str, tuple[StormOrder, StormRecord]] = {}
         """By rule: orders that a crash perhaps kept from being carried out, and what they are about."""
+        self.over: list[StormRecord] = []
+        """That a crash kept from being forgotten."""
 
     def restore(self, rows: Sequence[AnyLedger]) -> None:
         """What was running, decided and counted."""
         self._orders = {row.rule: row for row in rows if isinstance(row, StormOrder)}
         for row in rows:
-            if isinstance(row, StormRecord):
+            if isinstance(row, StormRecord) and row.over:
+                self.over.append(row)
+            elif isinstance(row, StormRecord):
                 self.running[row.rule] = row
         for rule, order in self._orders.items():
             storm = self._ended_by(order)
@@ -79,11 +83,10 @@ class Storms:
         return window is not None and most is not None and window.customers(now_ms) > most
 
     def begin(self, rule: str, now_ms: int, due_ms: int) -> StormRecord:
-        """A storm begins, after whatever people have decided before."""
-        window, order = self._window(rule), self._orders.get(rule)
-        began_ms = now_ms if order is None else max(now_ms, order.at_ms + 1)
+        """A storm begins: after whatever people have decided before, since nothing up to then is counted."""
+        window = self._window(rule)
         customers = 0 if window is None else window.customers(now_ms)
-        storm = StormRecord(recipient=self._recipient, rule=rule, began_ms=began_ms, customers=customers, due_ms=due_ms)
+        storm = StormRecord(recipient=self._recipient, rule=rule, began_ms=now_ms, customers=customers, due_ms=due_ms)
         self.running[rule] = storm
         return storm
 

@@ -1,6 +1,6 @@
 """How somebody is told, as steps: the notice, and the rows that say so."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -42,15 +42,19 @@ class Telling:
             return 0
         return self.budget.used - (self.budget.last == _key(alert))
 
-    def at_once(self, alert: AlertRecord, now_ms: int, way: Way, *, opened: bool) -> Step:
-        """A message of its own."""
+    def at_once(self, alert: AlertRecord, now_ms: int, way: Way, *, knows: bool) -> Iterator[Step]:
+        """A message of its own. Who did not know the alert as open does after it, a warning apart."""
+        opened = knows or _opens(alert)
+        if opened and not knows:
+            # First of all: who was told, and then the worker crashed, hears of the end whatever comes next.
+            yield Step(alert.alert_id, remember=(self._row(alert, now_ms, "telling", opened=True),))
         notice = self._write(self._draft(_key(alert), [alert], now_ms))
         row = self._row(alert, now_ms, "sent", opened=opened)
-        if not way.spends:
-            return Step(alert.alert_id, (notice,), (row,), why=way.why)
-        used = self.used(alert, now_ms) + 1
-        self.budget = BudgetRecord(recipient=self._recipient.name, day=self._day(now_ms), used=used, last=_key(alert))
-        return Step(alert.alert_id, (notice,), (self.budget, row), why=way.why)
+        if way.spends:
+            used = self.used(alert, now_ms) + 1
+            self.budget = BudgetRecord(recipient=self._recipient.name, day=self._day(now_ms), used=used, last=_key(alert))
+        spent = (self.budget,) if way.spends else ()
+        yield Step(alert.alert_id, (notice,), (*spent, row), why=way.why)
 
     def later(self, alert: AlertRecord, now_ms: int, wait: Wait, due_ms: int | None, *, opened: bool, why: str = "") -> Step:
         """It waits until an instant, or for the end of a storm."""
@@ -71,12 +75,15 @@ class Telling:
         drafts = [self._draft(_key(alert), [alert], now_ms)] if says else []
         return Step(alert.alert_id, tuple(self._write(draft) for draft in drafts), (row,), self._forgets([row]))
 
-    def together(self, key: str, waited: Iterable[ToldRecord], now_ms: int) -> Step:
+    def together(self, key: str, waited: Iterable[ToldRecord], now_ms: int) -> Iterator[Step]:
         """One message for all that waited."""
         alerts = sorted(((row.alert, row) for row in waited if row.alert is not None), key=lambda one: urgency(one[0]))
+        news = [row for alert, row in alerts if not row.opened and _opens(alert)]
+        if news:
+            yield Step(key, remember=tuple(msgspec.structs.replace(row, opened=True) for row in news))
         rows = [self._sent(alert, row, now_ms) for alert, row in alerts]
         notice = self._write(self._draft(key, [alert for alert, _ in alerts], now_ms, kind="digest"))
-        return Step(key, (notice,), tuple(rows), self._forgets(rows))
+        yield Step(key, (notice,), tuple(rows), self._forgets(rows))
 
     def storm(self, storm: StormRecord, now_ms: int) -> Step:
         """One message for all that the storm holds."""
@@ -95,8 +102,7 @@ class Telling:
     def _sent(self, alert: AlertRecord, row: ToldRecord, now_ms: int) -> ToldRecord:
         if alert.state in CLOSED_STATES:
             return self._row(alert, now_ms, "sent", over=True)
-        opened = row.opened or alert.state != "warned"
-        return self._row(alert, now_ms, "sent", opened=opened, wait=row.wait)
+        return self._row(alert, now_ms, "sent", opened=row.opened or _opens(alert), wait=row.wait)
 
     def _row(
         self,
@@ -150,6 +156,11 @@ class Telling:
 def _as_told(alert: AlertRecord) -> AlertRecord:
     """Who gets an alert that was acked or put off before is told of it as if it had opened."""
     return msgspec.structs.replace(alert, state="opened") if alert.state in _PUT_OFF else alert
+
+
+def _opens(alert: AlertRecord) -> bool:
+    """Whether who is told of it knows it as open."""
+    return alert.state != "warned" and alert.state not in CLOSED_STATES
 
 
 def _key(alert: AlertRecord) -> str:

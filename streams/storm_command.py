@@ -96,9 +96,9 @@ def order(settings: Settings, rule: str, what: str, by: str) -> OrderSent:
     if not about:
         known = sorted({storm.rule for storm in storms})
         raise StormRefused(f"no alerts of {rule!r} are held" + (f"; held are those of {', '.join(known)}" if known else ""))
-    sent = StormOrder(
-        recipient=EVERYBODY, rule=rule, order="release" if what == "release" else "drop", at_ms=time_of(settings), by=by
-    )
+    # An order ends the storms that began up to it: also where this machine's clock is behind.
+    at_ms = max(time_of(settings), *(storm.since_ms for storm in about))
+    sent = StormOrder(recipient=EVERYBODY, rule=rule, order="release" if what == "release" else "drop", at_ms=at_ms, by=by)
     row = Row(sent.key(), encode(sent))
     asyncio.run(write_once(settings, {Place(settings.topic("deliveries"), 0): [row]}))
     return OrderSent(sent, about)
@@ -127,7 +127,7 @@ def _storms(ledger: Ledger) -> list[Held]:
         for row in rows
         if isinstance(row, ToldRecord) and row.wait == "storm" and row.told == "waits" and isinstance(row.alert, AlertRecord)
     )
-    storms = [row for row in rows if isinstance(row, StormRecord)]
+    storms = [row for row in rows if isinstance(row, StormRecord) and not row.over]
     return sorted(
         (Held(row.rule, row.recipient, row.began_ms, row.customers, waiting[row.recipient, row.rule]) for row in storms),
         key=lambda one: (one.rule, one.recipient),

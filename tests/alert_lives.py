@@ -22,7 +22,7 @@ class Life:
         self._owner = draw(st.sampled_from(PEOPLE[:2]))
         self._fixed = {
             "customer_id": draw(st.sampled_from(["c1", "c2", "c3", "c4"])),
-            "rule": draw(st.sampled_from(["slow@1", "silent@1"])),
+            "rule": draw(st.sampled_from(["slow@1", "slow@1", "silent@1"])),
             "kind": draw(st.sampled_from(["absence", "sla"])),
             "severity": draw(st.sampled_from(["warning", "critical"])),
             "value_at_risk": draw(st.sampled_from([None, 10.0, 900.0])),

@@ -93,18 +93,26 @@ class Lane:
     make: Callable[[], Plan]
     crash_at: int = -1
     """Before so many actions; an action is a message, a row, or a tombstone."""
+    splits: bool = False
+    """Whether what is read again after a crash comes in batches of one record."""
     ledger: dict[bytes, AnyLedger] = field(default_factory=dict)
     told: list[tuple[int, str, tuple[tuple[str, int], ...]]] = field(default_factory=list)
     done: int = 0
     position: int = 0
+    catches_up_to: int = 0
+    """Before this position there may be records that were taken before."""
 
-    def run(self, ops: Sequence[Op]) -> "Lane":
-        plan = self._restarted()
+    def run(self, program: Sequence[Op]) -> "Lane":
+        plan, ops = self._restarted(), list(program)
         while self.position < len(ops):
+            op = ops[self.position]
             try:
-                self._carry_out(plan, ops[self.position])
+                self._carry_out(plan, op)
             except Crash:
                 plan = self._restarted()
+                if self.splits and isinstance(op, Take) and op is ops[self.position]:
+                    ops[self.position : self.position + 1] = [Take(op.now_ms, (one,)) for one in op.alerts]
+                    self.catches_up_to = self.position + len(op.alerts)
         return self
 
     def _restarted(self) -> Plan:
@@ -118,7 +126,7 @@ class Lane:
             case Take(now_ms, alerts):
                 self._do(plan.take(alerts, now_ms), now_ms, forget)
             case Decide(now_ms, order):
-                self.ledger[order.key()] = order
+                self._decided(order)
                 self._do(plan.order(order, now_ms), now_ms, forget)
             case Gone(now_ms, alert_id):
                 self._do(plan.forgotten(alert_id), now_ms, forget)
@@ -132,9 +140,16 @@ class Lane:
         for key in forget:
             self._act()
             self.ledger.pop(key, None)
-        self._do(plan.caught_up(), op.now_ms, forget := {})
-        for key in forget:
-            self.ledger.pop(key, None)
+        if self.position >= self.catches_up_to:
+            self._do(plan.caught_up(), op.now_ms, forget := {})
+            for key in forget:
+                self.ledger.pop(key, None)
+
+    def _decided(self, order: StormOrder) -> None:
+        """As the command writes it: never one that is older than the one that stands there."""
+        before = self.ledger.get(order.key())
+        if not isinstance(before, StormOrder) or order.at_ms > before.at_ms:
+            self.ledger[order.key()] = order
 
     def _do(self, steps: Iterable[Step], now_ms: int, forget: dict[bytes, None]) -> None:
         for step in steps:

@@ -25,16 +25,17 @@ RECIPIENTS = st.builds(
     digest=st.just(time(9)),
     budget=st.sampled_from([None, Budget(0), Budget(1), Budget(2, 500.0)]),
 )
-STORMS = st.sampled_from([None, StormLimit(HOUR, 1), StormLimit(HOUR, 2), StormLimit(13 * HOUR, 2)])
-FILES = st.builds(
+STORMS = st.sampled_from([None, StormLimit(13 * HOUR, 1), StormLimit(HOUR, 1), StormLimit(13 * HOUR, 2)])
+PEOPLE = st.builds(
     lambda one, storm, routes: routes_to(one, storm=storm, routes=routes), RECIPIENTS, STORMS, st.sampled_from([None, SOME])
 )
+FILES = st.integers(0, 4).flatmap(lambda n: PEOPLE if n else st.just(routes_to(machine())))
 
 
 @st.composite
 def programs(draw: st.DrawFn) -> list[Op]:
     """Batches of several alerts, mixed, with time passing, and people who decide about storms; at last all is over."""
-    queues = [draw(lives(f"a{n}")) for n in range(draw(st.integers(1, 5)))]
+    queues = [draw(lives(f"a{n}")) for n in range(draw(st.integers(1, 6)))]
     ops: list[Op] = []
     now_ms = MONDAY + draw(st.integers(0, 3 * 24)) * HOUR
     while any(queues):
@@ -61,48 +62,67 @@ def decision(now_ms: int, rule: str, order: str, at_ms: int) -> Decide:
     return Decide(now_ms, StormOrder(recipient="*", rule=rule, order=order, at_ms=at_ms, by="eve"))  # type: ignore[arg-type]
 
 
-def lane(routes: Routes, crash_at: int = -1) -> Lane:
+def lane(routes: Routes, crash_at: int = -1, *, splits: bool = False) -> Lane:
     (name,) = routes.recipients
-    return Lane(lambda: plan_for(routes.recipients[name], routes, written, lambda: None), crash_at)
+    return Lane(lambda: plan_for(routes.recipients[name], routes, written, lambda: None), crash_at, splits)
 
 
 def records_of(ops: list[Op]) -> dict[tuple[str, int], AlertRecord]:
     return {(one.alert_id, one.sequence): one for op in ops if isinstance(op, Take) for one in op.alerts}
 
 
-@settings(max_examples=250, deadline=None)
-@given(st.one_of(FILES, st.just(routes_to(machine()))), programs(), st.data())
-def test_a_crash_anywhere_loses_nothing_and_repeats_at_most_the_step_under_way(
-    routes: Routes, ops: list[Op], data: st.DataObject
-) -> None:
+@settings(max_examples=60, deadline=None)
+@given(FILES, programs())
+def test_a_crash_anywhere_loses_nothing_and_repeats_at_most_the_step_under_way(routes: Routes, ops: list[Op]) -> None:
     whole = lane(routes).run(ops)
-    crashed = lane(routes, data.draw(st.integers(1, max(1, whole.done)))).run(ops)
-    assert {(key, alerts) for _, key, alerts in whole.told} <= {(key, alerts) for _, key, alerts in crashed.told}
-    times = Counter(key for _, key, _ in crashed.told)
-    assert set(times) == {key for _, key, _ in whole.told}
-    assert sum(times.values()) <= len(times) + 1
-    assert crashed.ledger == whole.ledger
+    for crash_at in range(1, whole.done + 1):
+        crashed = lane(routes, crash_at).run(ops)
+        assert {(key, alerts) for _, key, alerts in whole.told} <= {(key, alerts) for _, key, alerts in crashed.told}
+        times = Counter(key for _, key, _ in crashed.told)
+        assert set(times) == {key for _, key, _ in whole.told}
+        assert sum(times.values()) <= len(times) + 1
+        assert crashed.ledger == whole.ledger
 
 
-@settings(max_examples=250, deadline=None)
-@given(st.one_of(FILES, st.just(routes_to(machine()))), programs())
+@settings(max_examples=100, deadline=None)
+@given(FILES, programs())
 def test_whoever_was_told_of_an_alert_hears_of_its_end_in_order_and_nothing_is_kept(routes: Routes, ops: list[Op]) -> None:
-    ran, records = lane(routes).run(ops), records_of(ops)
-    gone = {op.alert_id for op in ops if isinstance(op, Gone)}
-    told: defaultdict[str, list[AlertRecord]] = defaultdict(list)
-    for _, _, alerts in ran.told:
-        for one in alerts:
-            told[one[0]].append(records[one])
-    for alert_id, found in told.items():
-        numbers = [one.sequence for one in found]
+    ran = lane(routes).run(ops)
+    assert_ends_are_told(ran, ops)
+    for numbers in numbers_told(ran).values():
         assert numbers == sorted(set(numbers))
-        if alert_id not in gone and any(one.state not in {"warned", *CLOSED_STATES} for one in found):
-            assert found[-1].state in CLOSED_STATES
+
+
+@settings(max_examples=60, deadline=None)
+@given(FILES, programs())
+def test_that_holds_too_if_other_batches_come_after_a_crash(routes: Routes, ops: list[Op]) -> None:
+    for crash_at in range(1, lane(routes).run(ops).done + 1):
+        crashed = lane(routes, crash_at, splits=True).run(ops)
+        assert_ends_are_told(crashed, ops)
+        times = Counter(key for _, key, _ in crashed.told)
+        assert sum(times.values()) <= len(times) + 1
+
+
+def assert_ends_are_told(ran: Lane, ops: list[Op]) -> None:
+    records, gone = records_of(ops), {op.alert_id for op in ops if isinstance(op, Gone)}
+    for alert_id, numbers in numbers_told(ran).items():
+        states = [records[alert_id, number].state for number in numbers]
+        if alert_id not in gone and any(state not in {"warned", *CLOSED_STATES} for state in states):
+            assert states[-1] in CLOSED_STATES
     assert [row for row in ran.ledger.values() if isinstance(row, ToldRecord | StormRecord)] == []
 
 
-@settings(max_examples=150, deadline=None)
-@given(FILES, programs())
+def numbers_told(ran: Lane) -> dict[str, list[int]]:
+    """Of each alert, in the order in which they were told."""
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for _, _, alerts in ran.told:
+        for alert_id, number in alerts:
+            found[alert_id].append(number)
+    return found
+
+
+@settings(max_examples=100, deadline=None)
+@given(PEOPLE, programs())
 def test_people_are_left_alone_when_they_want_to_be_and_have_no_more_at_once_than_they_want(
     routes: Routes, ops: list[Op]
 ) -> None:
@@ -121,7 +141,7 @@ def test_people_are_left_alone_when_they_want_to_be_and_have_no_more_at_once_tha
         assert max(at_once.values(), default=0) <= recipient.manners.budget.at_once
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(programs())
 def test_a_system_is_told_of_all_that_is_not_inhibited_at_once(ops: list[Op]) -> None:
     ran, records = lane(routes_to(machine())).run(ops), records_of(ops)

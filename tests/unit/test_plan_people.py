@@ -6,7 +6,7 @@ from typing import Any
 from plan_run import DAY, HOUR, MONDAY, person, record, routes_to, told_of, written
 
 from schemas.decisions import AlertRecord
-from schemas.deliveries import StormOrder
+from schemas.deliveries import AnyLedger, StormOrder
 from sinks.base import Notice
 from sinks.local_hours import QuietHours
 from sinks.plans import plan_for
@@ -22,12 +22,19 @@ OWN = [Route(1, 1, ("owner",), otherwise=("room",))]
 
 
 class Ann:
-    """A plan, and what it has told."""
+    """A plan, what it has told, and the rows that it had written."""
 
     def __init__(self, recipient: Recipient | None = None, customers: int | None = None, **file: Any) -> None:
         self.recipient = recipient or person()
         self.plan = plan_for(self.recipient, routes_to(self.recipient, **file), written, lambda: customers)
         self.steps: list[Step] = []
+        self.rows: dict[bytes, AnyLedger] = {}
+
+    def restarted(self, **file: Any) -> "Ann":
+        """After a crash: another plan, of the same rows."""
+        again = Ann(self.recipient, **file)
+        again.plan.restore(list(self.rows.values()))
+        return again
 
     def take(self, *alerts: AlertRecord, at: int = TEN) -> list[str]:
         return self._told(self.plan.take(alerts, at))
@@ -37,10 +44,12 @@ class Ann:
 
     def order(self, order: str, at: int, rule: str = "r") -> list[str]:
         decided = StormOrder(recipient="*", rule=rule, order=order, at_ms=at, by="eve")  # type: ignore[arg-type]
+        self.rows[decided.key()] = decided
         return self._told(self.plan.order(decided, at))
 
     def _told(self, steps: list[Step]) -> list[str]:
         self.steps = steps
+        self.rows |= {row.key(): row for step in steps for row in step.remember}
         return [key for step in steps for key, _ in told_of(step)]
 
     def said(self) -> list[tuple[str, str]]:
@@ -135,6 +144,15 @@ def test_what_is_over_acked_or_somebody_elses_before_the_morning_is_not_told() -
     assert ann.due(MORNING) == [f"digest/ann/{MORNING}"]
     assert ann.said() == [("d", "opened")]
     assert ann.take(record("b", 3, "acked", owner="ann", by="bob", note="called"), at=MORNING) == []
+
+
+def test_what_was_told_before_stays_known_though_its_return_was_let_go() -> None:
+    ann = Ann(person(quiet=NIGHTS))
+    ann.take(record(), record(sequence=2, state="snoozed", by="ann"))
+    ann.take(record(sequence=3), at=NIGHT)  # the snooze is over
+    ann.take(record(sequence=4, state="acked", by="bob"), record(sequence=5, state="acked", by="bob", note="x"), at=NIGHT)
+    assert ann.due(MORNING) == []
+    assert ann.take(record(sequence=6, state="resolved"), at=MORNING) == ["a/6"]
 
 
 def test_an_sla_that_was_broken_at_night_is_told_in_the_morning_though_it_was_answered_since() -> None:
@@ -245,6 +263,21 @@ def test_what_ends_while_it_is_held_is_not_told_and_a_storm_that_holds_nothing_e
     assert ann.take(record("d", customer_id="d"), at=TEN + 2) == []  # still too many
     assert ann.take(record("d", 2, "resolved", customer_id="d"), at=TEN + 3) == []
     assert ann.take(record("e", customer_id="e"), at=TEN + 2 * HOUR) == ["e/1"]
+
+
+def test_a_storm_is_remembered_before_it_is_told_so_that_it_is_told_again_under_the_same_key() -> None:
+    ann = Ann(storm=StormLimit(HOUR, 2))
+    storm_of(ann)
+    ann.rows |= {row.key(): row for step in ann.steps if not step.send for row in step.remember}  # a crash after the message
+    assert ann.restarted(storm=StormLimit(HOUR, 2)).due(TEN + 5) == [f"storm/ann/r/{TEN}"]
+
+
+def test_what_comes_before_an_order_of_a_clock_that_is_ahead_is_not_counted() -> None:
+    ann = Ann(storm=StormLimit(HOUR, 2))
+    ann.order("release", TEN + 10)
+    assert len(ann.take(*(record(name, customer_id=name) for name in "abc"), at=TEN + 10)) == 3
+    assert ann.take(*(record(name, customer_id=name) for name in "defg"), at=TEN + 11)[-1] == f"storm/ann/r/{TEN + 11}"
+    assert ann.restarted(storm=StormLimit(HOUR, 2)).due(TEN + 12) == []  # the order is not about it
 
 
 def test_an_order_from_before_the_storm_is_not_about_it() -> None:
