@@ -47,7 +47,7 @@ class Telling:
         opened = knows or _opens(alert)
         if opened and not knows:
             # First of all: who was told, and then the worker crashed, hears of the end whatever comes next.
-            yield Step(alert.alert_id, remember=(self._row(alert, now_ms, "telling", opened=True),))
+            yield Step(alert.alert_id, remember=(self._row(alert, now_ms, "telling", opened=True),), why=way.why)
         notice = self._write(self._draft(_key(alert), [alert], now_ms))
         row = self._row(alert, now_ms, "sent", opened=opened)
         if way.spends:

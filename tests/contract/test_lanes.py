@@ -190,10 +190,12 @@ async def test_lanes_of_every_kind_keep_order_hold_what_fails_up_to_a_limit_and_
         async with dispatching(settings, routes) as dispatch:
             await until(lambda: all(lane.behind_records == 0 for lane in dispatch.lanes.values()))
             await until(lambda: all(set(places[name].heard) == owed(routes, name) for name in machines))
-            # What was over before people heard of it is not told to them.
+            # What was over before people heard of it is not told to them, but for the one that was being told: perhaps it was.
             open_now = {(name, 1) for name in STAYING}
             await until(lambda: all(set(places[name].heard) >= open_now for name in ill if name not in machines))
         assert {name: places[name].heard for name in well} == heard_before
         assert all(in_order(places[name].heard) for name in machines)
         for name in set(ill) - machines:
-            assert set(places[name].heard) <= open_now | {(other, 1) for other in CLOSING}, name
+            ends = set(places[name].heard) - open_now - {(other, 1) for other in CLOSING}
+            assert len(ends) <= 1, name
+            assert ends <= {(other, 3) for other in CLOSING}, name
