@@ -167,8 +167,7 @@ def _print_acls(settings: "Settings", principal: str, *, as_json: bool) -> None:
 
     roles, sources = settings.usual_roles(), load_sources(settings)
     if as_json:
-        rights = [right for role in roles for right in rights_of(settings, role, sources)]
-        _print_json({"rights": [{**right._asdict(), "operation": right.operation.name} for right in rights]})
+        _print_json({"rights": [right.as_json() for role in roles for right in rights_of(settings, role, sources)]})
     else:
         typer.echo("\n".join(acl_commands(settings, roles, sources, principal)))
 

@@ -93,6 +93,16 @@ class Right(NamedTuple):
     is_prefix: bool = False
     """Of all names that begin so."""
 
+    def as_json(self) -> dict[str, str | bool]:
+        """For other programs."""
+        return {
+            "role": self.role,
+            "kind": self.kind,
+            "name": self.name,
+            "operation": self.operation.name,
+            "is_prefix": self.is_prefix,
+        }
+
 
 def rights_of(settings: Settings, role: Role, sources: Sequence[Source]) -> list[Right]:
     """Everything that a role must be allowed, and nothing else; sorted."""
