@@ -1,8 +1,9 @@
 """What a sink is: a place that decisions are told to, as often as the log repeats itself."""
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from schemas.decisions import AlertRecord, LifecycleRecord, RiskRecord
 
@@ -74,6 +75,9 @@ class Notice:
 
 Delivery = AlertRecord | RiskRecord | LifecycleRecord | Forgotten | Notice
 """Machines are told records, people notices; a sink lets pass what is not for its kind of recipient."""
+
+TRACEPARENT: Final[ContextVar[str]] = ContextVar("traceparent", default="")
+"""While `deliver` is called: the W3C `traceparent` of what it is told, empty if it has none. It is no part of a record."""
 
 
 class SinkError(Exception):

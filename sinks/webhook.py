@@ -10,7 +10,7 @@ from schemas.cloud_events import CONTENT_TYPE, attributes_of
 from schemas.codec import encode
 from schemas.decisions import AlertRecord, LifecycleRecord, RiskRecord
 from schemas.secret import Secret
-from sinks.base import Delivery, SinkError
+from sinks.base import TRACEPARENT, Delivery, SinkError
 from sinks.http_calls import CallTerms, HttpCaller
 from sinks.redaction import ALL_OF_IT, Redaction, redacted
 
@@ -75,6 +75,7 @@ class WebhookSink:
     async def _post(self, record: AlertRecord | RiskRecord | LifecycleRecord) -> None:
         body = encode(record)
         event = {name: quote(text, safe=_AS_IT_IS) for name, text in attributes_of(record, self._source).items()}
+        trace = {"traceparent": TRACEPARENT.get()} if TRACEPARENT.get() else {}
         timestamp = str(self._now_ms() // 1000)
         signatures = [standard_webhooks.signature(key, event["id"], timestamp, body) for key in self._keys]
         headers = {
@@ -82,7 +83,8 @@ class WebhookSink:
             standard_webhooks.ID_HEADER: event["id"],
             standard_webhooks.TIMESTAMP_HEADER: timestamp,
             standard_webhooks.SIGNATURE_HEADER: " ".join(signatures),
-            **{f"ce-{name}": text for name, text in event.items()},
+            **{f"ce-{name}": text for name, text in (event | trace).items()},
+            **trace,
         }
         await self._caller.post(body, headers)
 

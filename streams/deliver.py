@@ -22,6 +22,7 @@ from streams.delivered import DELIVERED, Batch, batch_of, letter_of, partition_o
 from streams.log_writer import LogWriter
 from streams.redis_terms import redis_terms
 from streams.settings import Settings
+from streams.tracing import tracing_of
 from streams.transactions import Place
 from streams.transport import consumer_of
 
@@ -98,6 +99,7 @@ class Deliver:
         self.store = store
         self._settings = settings
         self._writer = LogWriter(settings)
+        self._tracing = tracing_of(settings)
         self._leaving = asyncio.Event()
         self._store_is_ours = asyncio.Lock()
         self._assigned: frozenset[TP] = frozenset()
@@ -167,6 +169,7 @@ class Deliver:
         await self.store.close()
 
     async def _keep(self, batch: Batch, generation: int) -> None:
+        spans = self._tracing.begin("deliver", self.store.name)
         refused = await self._retried(generation, lambda: self._take(batch))
         if refused is None:
             return
@@ -181,6 +184,9 @@ class Deliver:
             log.error("deliver.dead_letter", topic=letter.topic, partition=letter.partition, offset=letter.offset)
         kept = await self._retried(generation, lambda: self.store.advance(batch.reached))
         if kept is not None:
+            for index, record in enumerate(batch.records):
+                spans.add_record(record, fault="sink_refused" if index in refused else "")
+            spans.end()
             self.counters.records += len(batch.told) - len(refused)
             self.counters.dead_letters.update(letter.reason for letter in letters)
             self._kept(kept, generation)

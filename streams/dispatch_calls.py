@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from sinks.base import Delivery, Sink, SinkError
+from sinks.base import TRACEPARENT, Delivery, Sink, SinkError
 from streams.breaker import Breaker
 
 RESULTS: Final = ("sent", "retried", "refused")
@@ -47,13 +47,21 @@ class Caller:
         self._within_s = within_s
         self._told_trouble = False
 
-    async def tell(self, delivery: Delivery) -> None:
+    async def tell(self, delivery: Delivery, traceparent: str = "") -> None:
         """Return when the sink has it.
+
+        Args:
+            delivery: to be told.
+            traceparent: of the record that it tells of; empty if it has none.
 
         Raises:
             Refused: it never will.
         """
-        await self.until_taken(lambda: self._sink.deliver([delivery]))
+        before = TRACEPARENT.set(traceparent)
+        try:
+            await self.until_taken(lambda: self._sink.deliver([delivery]))
+        finally:
+            TRACEPARENT.reset(before)
         self._results["sent"] += 1
 
     async def until_taken(self, call: Callable[[], Awaitable[None]]) -> None:

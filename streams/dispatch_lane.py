@@ -23,6 +23,7 @@ from streams.dispatch_work import in_chains
 from streams.ledger import LedgerWriter
 from streams.settings import Settings
 from streams.topic_tail import read_through, reader
+from streams.tracing import tracing_of
 
 _FETCH_WAIT_MS: Final = 200
 _FETCH_BYTES: Final = 1 << 17
@@ -78,6 +79,7 @@ class Lane:
         self.is_telling = False
         """Whether the sink is being told of something."""
         self._is_leaving = False
+        self._tracing = tracing_of(settings)
         self._topic = settings.topic("alerts")
         self._catches_up_to: list[int] = []
         self._repeat_s = time.monotonic()
@@ -205,13 +207,19 @@ class Lane:
 
     async def _told(self, step: Step, places: AlertsAt) -> list[AnyLedger]:
         """Tell; the rows that say so, or that the sink refused."""
+        spans = self._tracing.begin("deliver", self._form.recipient)
+        rows, fault = list(step.remember), ""
         try:
             for delivery in step.send:
-                await self.caller.tell(delivery)
+                await self.caller.tell(delivery, places.traceparent_of(delivery))
         except Refused as refused:
-            await self._writer.put_aside(letters_of(step.send, self._settings, places, self._form.recipient, str(refused)))
-            return [_refused(row) for row in step.remember]
-        return list(step.remember)
+            rows, fault = [_refused(row) for row in step.remember], str(refused)
+            await self._writer.put_aside(letters_of(step.send, self._settings, places, self._form.recipient, fault))
+        for delivery in step.send:
+            for record in places.of(delivery):
+                spans.add_record(record, fault=fault)
+        spans.end()
+        return rows
 
     async def _repeat(self) -> None:
         """What the other side would forget."""

@@ -12,6 +12,7 @@ from schemas.errors import ContractError
 from sinks.base import Delivery, Notice
 from streams.dead_letters import dead_letter_row
 from streams.settings import Settings
+from streams.traces import traceparent_of
 from streams.transactions import Row
 
 
@@ -31,6 +32,10 @@ class AlertsAt:
         alerts = [item.alert for item in delivery.items] if isinstance(delivery, Notice) else [delivery]
         keys = [(alert.alert_id, alert.sequence) for alert in alerts if isinstance(alert, AlertRecord)]
         return [self._records[key] for key in keys if key in self._records]
+
+    def traceparent_of(self, delivery: Delivery) -> str:
+        """The trace of the first of them; empty if it has none."""
+        return next(((traceparent_of(record.headers) or b"").decode() for record in self.of(delivery)), "")
 
 
 def unreadable(record: ConsumerRecord, error: ContractError) -> Row:

@@ -25,6 +25,7 @@ from streams.routes_file import routes_of
 from streams.secret_values import SecretName, read_secrets
 from streams.settings import Settings, SettingsError, variable
 from streams.sources import Source, SourcesError, load_sources
+from streams.tracing import tracing_of
 
 _FINISH_WITHIN_S: Final = 2.0
 """For what was accepted when a stop begins; with what the producers take, it is less than a worker has for its stop."""
@@ -220,6 +221,7 @@ def _entrance(settings: Settings, topic: str, terms: DoorTerms) -> Entrance:
         kept=tuple(name.lower() for name in (*(scheme.goes_along if scheme else ()), *terms.headers)),
         bucket=TokenBucket(terms.rate_per_s, time.monotonic()),
         lane=Lane(settings, topic),
+        tracing=tracing_of(settings),
     )
 
 

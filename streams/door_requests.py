@@ -17,6 +17,7 @@ from streams.door_limits import Space, TokenBucket
 from streams.door_signatures import Delivery, Verifier
 from streams.door_terms import DoorTerms
 from streams.traces import TRACEPARENT
+from streams.tracing import Tracing
 from streams.transactions import Row
 from streams.wallclock import now_ms
 
@@ -58,6 +59,7 @@ class Entrance:
     """Names of the headers that go with a record."""
     bucket: TokenBucket
     lane: Lane
+    tracing: Tracing
 
 
 async def take(request: web.Request, entrance: Entrance, space: Space) -> int:
@@ -75,6 +77,7 @@ async def take(request: web.Request, entrance: Entrance, space: Space) -> int:
     if entrance.lane.failing_since_s is not None:
         raise _kafka_does_not_answer()
     _check_rate(entrance.bucket.wait_s(time.monotonic()))
+    spans = entrance.tracing.begin("door")
     reserved = _announced(request, entrance.terms.limit_bytes)
     if not space.enter(reserved):
         raise Refusal(503, "too much is under way: come again", 1)
@@ -84,7 +87,10 @@ async def take(request: web.Request, entrance: Entrance, space: Space) -> int:
             raise Refusal(401, fault)
         if not entrance.bucket.take(time.monotonic()):
             _check_rate(max(1, entrance.bucket.wait_s(time.monotonic())))
-        await _write(entrance, body, kept_headers(request.headers, entrance.kept))
+        headers = kept_headers(request.headers, entrance.kept)
+        await _write(entrance, body, headers)
+        spans.add(headers, entrance.lane.topic)
+        spans.end()
     finally:
         space.leave(reserved)
     return len(body)

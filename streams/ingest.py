@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from aiokafka.structs import ConsumerRecord
 from faust import App
 
 from schemas.decisions import DeadLetter
@@ -27,7 +28,8 @@ from streams.settings import Settings
 from streams.source_gate import SourceGate
 from streams.source_terms import load_terms
 from streams.sources import REDRIVE_FEED, Source, load_sources
-from streams.traces import trace_headers
+from streams.traces import Headers, trace_headers
+from streams.tracing import tracing_of
 from streams.transactions import Place, Row
 from streams.transport import consumer_of
 from streams.unmatched import MatchWatch
@@ -62,6 +64,8 @@ class _Routed:
     events: int = 0
     clamped: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    traced: list[tuple[ConsumerRecord, Headers, str]] = field(default_factory=list)
+    """Records that belong to a trace, by which headers, and why they became dead letters."""
 
     def add(self, place: Place, row: Row) -> None:
         self.rows.setdefault(place, []).append(row)
@@ -109,6 +113,7 @@ class Ingest:
         self._matches = MatchWatch(sources)
         self._letters = LetterLog()
         self._writing = asyncio.Lock()
+        self._tracing = tracing_of(settings)
         self._leaving = False
         self._rules_lead = False
         self.registry = RegistryPauses(self._sources, self.gate, self._writing)
@@ -172,6 +177,7 @@ class Ingest:
         return not self._leaving
 
     async def _read(self, chunks: list[Chunk]) -> None:
+        spans = self._tracing.begin("ingest")
         routed = [(chunk, self._route(chunk)) for chunk in await self.gate.as_recorded(chunks)]
         await self._look_for_poison(routed)
         routed = [(chunk, part) for chunk, part in routed if self.gate.is_open(chunk)]
@@ -181,7 +187,10 @@ class Ingest:
                 rows.setdefault(place, []).extend(more)
         await self._writer.write(rows)
         for chunk, part in routed:
+            for record, traced, fault in part.traced:
+                spans.add_record(record, traced, fault=fault)
             self._done(chunk, part)
+        spans.end()
         if self._progress.behind:
             self.gate.woken.set()
 
@@ -204,11 +213,13 @@ class Ingest:
         by_partition: list[list[Row]] = [[] for _ in range(terms.partitions)]
         for record in chunk.records:
             found = route_redriven(record, self._terms) if again else route(record, terms)
+            traced = trace_headers(record.headers, redriven=again) if record.headers else ()
+            if traced:
+                routed.traced.append((record, traced, found.reason if isinstance(found, DeadLetter) else ""))
             if isinstance(found, DeadLetter):
                 routed.add(dead_letters, dead_letter_row(found))
                 routed.reasons[found.reason] += 1
                 continue
-            traced = trace_headers(record.headers, redriven=again) if record.headers else ()
             for written in found.records:
                 by_partition[written.partition].append(Row(written.key, written.value, traced))
             routed.events += len(found.records)

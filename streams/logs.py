@@ -25,7 +25,8 @@ _BROKER: Final = re.compile(r"\b(?:node|node with id|node id|from|to) \[?(\d+)\b
 class OneLineABroker(logging.Filter):
     """Lets one line pass about a broker and interval, and says in the next how many were kept back.
 
-    aiokafka tells each attempt at a broker that is away, of each of its clients: a hundred lines a second.
+    aiokafka tells each attempt at a broker that is away, of each of its clients: a hundred lines a second. OpenTelemetry does
+    so of a collector.
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +37,7 @@ class OneLineABroker(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is to be written."""
         library = record.name.partition(".")[0]
-        if library not in {"aiokafka", "asyncio"}:
+        if library not in {"aiokafka", "asyncio", "opentelemetry"}:
             return True
         about, now_s = _subject(library, record), self._now_s()
         told_s, kept_back = self._told.get(about, (-math.inf, 0))

@@ -18,6 +18,7 @@ from streams.partition_status import PartitionStatus
 from streams.restore import NewEngine, RestoreProgress, first_offset, restore
 from streams.settings import Settings
 from streams.traces import traceparent_of
+from streams.tracing import Spans, tracing_of
 from streams.transactions import PartitionWriter, Place, Row
 from streams.transport import ChunkConsumer
 
@@ -36,6 +37,7 @@ class PartitionOwner:
         self._settings = settings
         self._consumer = consumer
         self._counters = counters
+        self._tracing = tracing_of(settings)
         self._status = status
         self._writer = status.writer = PartitionWriter(settings, status.partition)
         self._chunks: deque[Chunk] = deque()
@@ -149,12 +151,13 @@ class PartitionOwner:
 
     async def _work(self) -> None:
         decided: list[Decided] = []
+        spans = self._tracing.begin("detect")
         generation = None
         applied = 0
         while self._chunks and applied < self._settings.max_batch_records:
             chunk = self._next_chunk()
             before = self.next_offset
-            follows = self._apply(chunk, decided)
+            follows = self._apply(chunk, decided, spans)
             self._consumer.release(chunk)
             applied, generation = applied + self.next_offset - before, chunk.generation
             if not follows:
@@ -163,10 +166,11 @@ class PartitionOwner:
         self._counters.records += applied
         self._position_is_ahead |= applied > 0
         await self._commit(decided)
+        spans.end()
         if generation is not None:
             self._consumer.done(self.tp, self.next_offset, generation)  # for tools that look at the lag
 
-    def _apply(self, chunk: Chunk, decided: list[Decided]) -> bool:
+    def _apply(self, chunk: Chunk, decided: list[Decided], spans: Spans) -> bool:
         """Apply the records that follow the position; false if one does not, because those between are missing."""
         engine = self._engine
         for record in chunk.records:
@@ -176,6 +180,9 @@ class PartitionOwner:
                 return False
             if more := engine.apply_bytes(record.offset, record.value):
                 decided.append(Decided(more, traceparent_of(record.headers)))
+            if record.headers:
+                fault = more.dead_letters[0].reason if more.dead_letters else ""
+                spans.add(record.headers, self.tp.topic, self.partition, record.offset, fault=fault)
             self.next_offset = record.offset + 1
         return True
 

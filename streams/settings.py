@@ -152,6 +152,9 @@ class Settings(BaseSettings):
     accept_gap: bool = Field(
         False, description="Go on at the beginning of the log when records were lost between the position and there."
     )
+    tracing: bool = Field(
+        False, description="Send spans of records of sampled traces to where `OTEL_EXPORTER_OTLP_ENDPOINT` says (OTLP/HTTP)."
+    )
     log_format: Literal["json", "logfmt"] = Field(
         "json", description="How a line of the log is written: for machines, or for people (`key=value`)."
     )

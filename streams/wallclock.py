@@ -3,9 +3,14 @@
 import time
 
 
+def now_ns() -> int:
+    """Nanoseconds since 1970-01-01T00:00:00Z, as spans want them."""
+    return time.time_ns()
+
+
 def now_ms() -> int:
     """Milliseconds since 1970-01-01T00:00:00Z; it may step backwards when the machine's clock is set.
 
     Time-outs use `time.monotonic` instead.
     """
-    return time.time_ns() // 1_000_000
+    return now_ns() // 1_000_000

@@ -27,6 +27,7 @@ from streams.routes_file import RoutesFileError
 from streams.settings import Role, Settings, SettingsError, variable
 from streams.sources import SourcesError, load_sources
 from streams.topics import TopicsError, check_topics
+from streams.tracing import tracing_of
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -117,10 +118,10 @@ async def running_roles(
 
     Raises:
         TopicsError: a topic is missing or different.
-        SettingsError: the port of the metrics cannot be had.
+        SettingsError: the port of the metrics cannot be had, or spans are wanted and cannot be made.
         Exception: whatever made a role fail, when the block ends.
     """
-    sources = load_sources(settings)
+    tracing, sources = tracing_of(settings), load_sources(settings)
     await asyncio.to_thread(check_rights, settings, roles, sources)
     if "deliver" in roles and not settings.parts("deliver"):
         remedy = f"set {variable('redis_url')}, or {variable('routes')}"
@@ -134,6 +135,7 @@ async def running_roles(
         finally:
             on_stop()
             await running.stop()
+            await tracing.flush()
     if running.crash_reason is not None:
         raise running.crash_reason
 
