@@ -91,7 +91,7 @@ def _sampled(traceparent: bytes | None) -> SpanContext | None:
     """The span that a record was made in; None: of no trace, or whoever began the trace does not want it kept."""
     if traceparent is None:
         return None
-    _, trace_id, span_id, flags = traceparent.split(b"-")[:4]
+    _, trace_id, span_id, flags = traceparent.split(b"-")
     if not int(flags, 16) & TraceFlags.SAMPLED:
         return None
     return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=_SAMPLED)
