@@ -23,7 +23,7 @@ CORE_TESTS := tests/unit tests/properties tests/golden tests/compatibility
 # together for what it sets up.
 FILES_AT_ONCE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden keep-release bench bench-ingest bench-mapping bench-headers bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-webhook bench-soak dashboards flame bench-engine bench-model bench-incidents evaluate requirements clean
+.PHONY: help install check format check-pythons test test-kafka demo golden keep-release bench bench-ingest bench-mapping bench-headers bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-webhook bench-redis bench-soak dashboards flame bench-engine bench-model bench-incidents evaluate requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ bench-door: $(STAMP) ## webhooks a second, how long each waits, what is lost whe
 
 bench-webhook: $(STAMP) ## alerts a second to a webhook on this machine, and what one costs
 	@$(BENCH).bench_webhook $(ARGS)
+
+bench-redis: $(STAMP) ## how long the read model takes to come back, and what a customer weighs in it
+	@$(BENCH).bench_redis $(ARGS)
 
 bench-soak: $(STAMP) ## whether memory grows: all roles at 2,000 events a second for twenty minutes
 	@$(BENCH).bench_soak $(ARGS)

@@ -163,3 +163,53 @@ redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'version', ARGV[1], 'run', ARGV[2], 'rebuild', ARGV[2])
 return 1
 """
+# KEYS: layout, rebuilding. ARGV: run, seconds that a sign of life is good for.
+ALIVE: Final = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] or redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then
+  return redis.error_reply('GONE it took too long without a sign of life, and deliver goes on by itself')
+end
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+return 1
+"""
+# KEYS: rebuilding. ARGV: run.
+GIVE_UP: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('DEL', KEYS[1])
+end
+return 1
+"""
+# KEYS: layout, rebuilding. ARGV: run, number of lists that go, these, number of new lists, these with their names to be, then
+# partitions with their positions.
+FINISH: Final = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] or redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then
+  return redis.error_reply('GONE it took too long without a sign of life, and deliver goes on by itself')
+end
+local at = 3
+for i = 1, tonumber(ARGV[2]) do
+  redis.call('UNLINK', ARGV[at])
+  at = at + 1
+end
+local count = tonumber(ARGV[at])
+at = at + 1
+for i = 1, count do
+  redis.call('RENAME', ARGV[at], ARGV[at + 1])
+  at = at + 2
+end
+for i = at, #ARGV, 2 do
+  redis.call('HSET', KEYS[1], 'position:' .. ARGV[i], ARGV[i + 1])
+end
+redis.call('HDEL', KEYS[1], 'rebuild')
+redis.call('DEL', KEYS[2])
+return 1
+"""
+# KEYS: a profile. The fields with numbers, each with its number.
+SEQUENCES: Final = """
+local found = {}
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, 9) == 'sequence:' then
+    found[#found + 1] = field
+    found[#found + 1] = redis.call('HGET', KEYS[1], field)
+  end
+end
+return found
+"""

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from sinks import redis_scripts as scripts
 from sinks.base import Delivery, Forgotten, SinkError
@@ -83,7 +83,7 @@ class RedisStore:
                 something else than a hash.
         """
         if self.run is None:
-            await self.positions(())
+            raise StoreMoved(f"{self.terms}: its positions have to be asked for before anything is written")
         refused: dict[int, str] = {}
         changes = [(index, change) for index, record in enumerate(records) if (change := change_of(record)) is not None]
         for first in range(0, len(changes), _RECORDS_AT_ONCE):
@@ -113,10 +113,10 @@ class RedisStore:
                     await script(keys=keys, args=[self.run, *self._arguments(change)], client=pipe)
                 results: list[Any] = await pipe.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
-            raise self._explained(error) from error
+            raise self.explained(error) from error
         for result in results:
             if isinstance(result, Exception) and "WRONGTYPE" not in str(result):
-                raise self._explained(result) from result
+                raise self.explained(result) from result
         return results
 
     def _arguments(self, change: Change | Removal) -> list[Any]:
@@ -151,15 +151,16 @@ class RedisStore:
             if gone:
                 await self.client.xdel(self.lists.latest, *gone)
         except (RedisError, OSError) as error:
-            raise self._explained(error) from error
+            raise self.explained(error) from error
 
     async def _call(self, script: Any, keys: Sequence[str], arguments: Sequence[Any]) -> Any:  # noqa: ANN401
         try:
             return await script(keys=keys, args=arguments)
         except (RedisError, OSError) as error:
-            raise self._explained(error) from error
+            raise self.explained(error) from error
 
-    def _explained(self, error: Exception) -> SinkError:
+    def explained(self, error: Exception) -> SinkError:
+        """What an error of the library means."""
         says = str(error)
         if says.startswith(scripts.GONE):
             self.run = None
@@ -173,6 +174,8 @@ class RedisStore:
             )
         if says.startswith(scripts.REBUILDING):
             return SinkError(f"{self.terms} is being made anew by `churnwatch rebuild redis`: it is waited for", retryable=True)
+        if isinstance(error, OutOfMemoryError):
+            return SinkError(f"{self.terms} is full: raise its maxmemory; records wait until then", retryable=True)
         if isinstance(error, ResponseError):
             return SinkError(f"{self.terms} refuses: {says}", retryable=True)
         return SinkError(f"{self.terms} does not answer: {says or type(error).__name__}", retryable=True)

@@ -19,6 +19,7 @@ from streams import (
     cli_feed,
     cli_mapping,
     cli_model,
+    cli_redis,
     cli_route,
     cli_rules,
     cli_sources,
@@ -43,6 +44,7 @@ _FAILED: Final = frozenset(
         "DlqError",
         "FeedRefused",
         "StormRefused",
+        "RebuildRefused",
         "RulesNotFound",
         "ModelNotFound",
         "PinRefused",
@@ -65,6 +67,7 @@ app.add_typer(cli_sources.app, name="sources")
 app.add_typer(cli_route.app, name="route")
 app.add_typer(cli_dlq.app, name="dlq")
 app.add_typer(cli_storm.app, name="storm")
+app.add_typer(cli_redis.rebuild, name="rebuild")
 cli_alerts.add_commands(app)
 cli_evaluate.add_commands(app)
 

@@ -53,3 +53,13 @@ async def differences(settings: Settings, url: str) -> list[str]:
 def _said(profile: dict[str, str]) -> dict[str, str]:
     """That no alert is open may be said or not: it depends on what was there before."""
     return {name: text for name, text in profile.items() if (name, text) != (OPEN_ALERTS, "0")}
+
+
+async def lists_of(url: str) -> dict[str, dict[str, float]]:
+    """Every list that readers see."""
+    client: Any = Redis.from_url(url, decode_responses=True)
+    try:
+        keys = {key for pattern in KEYS.lists.patterns()[:-1] for key in client.scan_iter(pattern)}
+        return {key: dict(client.zrange(key, 0, -1, withscores=True)) for key in keys}
+    finally:
+        client.close()

@@ -92,6 +92,8 @@ async def observed(request: pytest.FixtureRequest, unique: Callable[[str], str])
     kept: InMemory | InValkey = (
         InMemory() if request.param == "memory" else InValkey(request.getfixturevalue("valkey_url"), unique("shop"))
     )
+    if isinstance(kept, InValkey):
+        await kept.sink.positions(())
     yield kept
     await kept.sink.close()
 
@@ -388,6 +390,7 @@ async def test_lists_are_the_same_in_any_order_of_records_and_batches() -> None:
     with running_valkey() as url:
         for seed in range(40):
             memory, valkey, shuffler = InMemory(), InValkey(url, f"seed-{seed}"), random.Random(seed)
+            await valkey.sink.positions(())
             records = history + shuffler.choices(history, k=4)
             shuffler.shuffle(records)
             for batch in batches(records, shuffler):
@@ -422,6 +425,7 @@ async def test_nothing_of_a_forgotten_customer_is_among_the_last_records(observe
 async def test_a_redis_that_is_not_there_may_be_tried_again() -> None:
     with running_valkey() as url:
         sink = RedisStore(RedisTerms(url))
+        await sink.positions(())
         await sink.deliver([risk(1)])
     with pytest.raises(SinkError) as caught:
         await sink.deliver([risk(2)])
@@ -501,11 +505,13 @@ async def test_keys_of_another_layout_are_left_alone_and_it_is_said_what_to_do()
 async def test_a_redis_that_is_full_may_be_tried_again() -> None:
     with running_valkey() as url:
         client = Redis.from_url(url)
-        client.config_set("maxmemory", 1)
         sink = RedisStore(RedisTerms(url))
-        with pytest.raises(SinkError) as caught:
+        await sink.positions(())
+        client.config_set("maxmemory", 1)
+        with pytest.raises(SinkError, match="is full") as caught:
             await sink.deliver([risk(1)])
         assert caught.value.retryable
+        assert client.exists(sink.keys.profile("ada")) == 0
         client.config_set("maxmemory", 0)
         await sink.deliver([risk(1)])
         client.close()
@@ -516,6 +522,7 @@ async def test_a_key_that_holds_something_else_is_refused_and_the_others_are_wri
     with running_valkey() as url:
         client = Redis.from_url(url)
         sink = RedisStore(RedisTerms(url))
+        await sink.positions(())
         client.set(sink.keys.profile("bob"), "mine")
         bobs: list[Delivery] = [
             risk(1, customer="bob"),
