@@ -57,6 +57,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = {
     "partition.take_over_failed": "A partition could not be taken over; it is tried again.",
     "partition.taken_over": "A partition is worked on here.",
     "progress.unreadable": "A report of ingest cannot be read.",
+    "rebuild.progress": "How far the read model is made anew.",
     "role.left_unfinished": "A role was cut off at the stop; what it was doing is done again.",
     "sink.breaker_opened": "A sink failed several times in a row; it is left alone for a while.",
     "sink.crashed": "A sink has a fault of its own; its recipient waits, the others do not.",
