@@ -44,6 +44,7 @@ def try_(
         Path | None, typer.Option(help="Another file than that of CHURN_ROUTES.", exists=True, dir_okay=False)
     ] = None,
     at: Annotated[str | None, typer.Option(help="When it opens, like 2026-01-31T23:00:00+08:00; now without it.")] = None,
+    text: Annotated[bool, typer.Option("--text", help="With what each person would read.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")] = False,
 ) -> None:
     """Say who would be told of an alert, when and why; without an id of every alert in the file. Nothing is sent."""
@@ -70,7 +71,7 @@ def try_(
     if as_json:
         typer.echo(json.dumps({"at_ms": at_ms, "alerts": [one.as_json() for one in found]}, ensure_ascii=False))
     else:
-        typer.echo("\n".join(map(str, found)) or "there is no alert in the file")
+        typer.echo("\n".join(one.shown(texts=text) for one in found) or "there is no alert in the file")
 
 
 def _file(file: Path | None) -> Path:

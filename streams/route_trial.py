@@ -1,7 +1,8 @@
 """`churnwatch route test`: who would be told of an alert, when and why, by the plans that deliver it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from textwrap import indent
 from typing import Any, Final
 
 import msgspec
@@ -10,9 +11,12 @@ from schemas.decisions import AlertRecord
 from schemas.deliveries import ToldRecord, Wait
 from schemas.instants import from_epoch_ms
 from sinks.base import Notice
+from sinks.media import PLAIN
+from sinks.messages import Messages, Text
 from sinks.plans import plan_for
 from sinks.routes import Recipient, Route, Routes
 from sinks.steps import Draft, Plan, Step
+from streams.notices import writer_of
 
 _ABOUT: Final = ("alert_id", "state", "rule", "severity", "tier", "owner", "value_at_risk")
 _BY_THEMSELVES: Final = frozenset({"warned", "opened", "escalated"})
@@ -50,6 +54,8 @@ class Telling:
     due_ms: int | None = None
     told: bool = True
     """At once, or later; else never."""
+    text: Text | None = None
+    """What people read, as a message of its own and without links, which need a secret; systems get the record."""
 
     def __str__(self) -> str:
         return f"{self.recipient.name} ({self.kind}): {self._when()}: {_WHY.get(self.why, self.why)}"
@@ -58,7 +64,8 @@ class Telling:
         """For machines."""
         when = "never" if not self.told else "at_once" if self.wait is None else "later"
         about = {"recipient": self.recipient.name, "kind": self.kind, "when": when, "why": self.why}
-        return about | {"wait": self.wait, "due_ms": self.due_ms, "address": self.recipient.address}
+        text = None if self.text is None else {"title": self.text.title, "body": self.text.body}
+        return about | {"wait": self.wait, "due_ms": self.due_ms, "address": self.recipient.address, "text": text}
 
     def _when(self) -> str:
         if not self.told:
@@ -79,8 +86,9 @@ class Tried:
     hits: tuple[tuple[Route, tuple[str, ...]], ...]
     tellings: tuple[Telling, ...]
 
-    def __str__(self) -> str:
-        return "\n".join(self._lines())
+    def shown(self, *, texts: bool) -> str:
+        """For people; with what each recipient would read, or without."""
+        return "\n".join(self._lines(texts=texts))
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -91,7 +99,7 @@ class Tried:
         routes = [{"route": route.number, "line": route.line, "to": list(names)} for route, names in self.hits]
         return about | {"routes": routes, "told": [one.as_json() for one in self.tellings]}
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self, *, texts: bool) -> Iterator[str]:
         alert = self.alert
         about = [
             alert.rule,
@@ -103,7 +111,10 @@ class Tried:
         for route, names in self.hits:
             on = ", and the search goes on" if route.goes_on else ""
             yield f"  route {route.number} (line {route.line}) takes it to {', '.join(names) or 'nobody'}{on}"
-        yield from (f"    {one}" for one in self.tellings)
+        for one in self.tellings:
+            yield f"    {one}"
+            if texts and one.text is not None:
+                yield indent(f"{one.text.title}\n{one.text.body}", "      | ", lambda _: True)
         if not self.hits:
             yield "  no route takes it: nobody is told"
 
@@ -133,8 +144,15 @@ def _telling(alert: AlertRecord, routes: Routes, name: str, steps: Sequence[Step
     for step in steps:
         row = next((row for row in step.remember if isinstance(row, ToldRecord) and row.alert_id == alert.alert_id), None)
         if row is not None:
-            return Telling(recipient, kind, step.why, row.wait, row.due_ms)
+            return Telling(recipient, kind, step.why, row.wait, row.due_ms, text=_text(alert, recipient, routes, row.at_ms))
     return Telling(recipient, kind, "inhibited" if alert.inhibited_by is not None else "warning", told=False)
+
+
+def _text(alert: AlertRecord, recipient: Recipient, routes: Routes, at_ms: int) -> Text | None:
+    if recipient.audience == "machine":
+        return None
+    draft = Draft(f"{alert.alert_id}/{alert.sequence}", "alert", recipient, at_ms, (alert,))
+    return Messages(routes.templates).text(writer_of(replace(routes, links=None))(draft), PLAIN)
 
 
 def _as_opened(records: Sequence[AlertRecord]) -> AlertRecord:

@@ -78,7 +78,7 @@ class DestinationKind:
     """Its own keys, beside `kind`, and beside those that all rooms have."""
     terms: Callable[[EntryAtHand], Any]
     """What its sink is made of; may refuse what does not fit together."""
-    sink: Callable[[str, Any, Routes, Settings], Sink] | None = None
+    sink: Callable[[str, Any, Routes, Settings], Sink]
     """Made of the destination's name, its terms, the file, and the installation."""
     address: Reader | None = None
     """How a person is reached there, e.g. an e-mail address; None: the destination reaches whoever it reaches."""

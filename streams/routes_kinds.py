@@ -40,10 +40,7 @@ class Read:
 
 def sink_of(destination: Destination, routes: Routes, settings: Settings) -> Sink:
     """The sink of a destination."""
-    made = KINDS[destination.kind].sink
-    if made is None:
-        raise NotImplementedError(destination.kind)
-    return made(destination.name, destination.terms, routes, settings)
+    return KINDS[destination.kind].sink(destination.name, destination.terms, routes, settings)
 
 
 def read_destination(node: Node, place: Place, name: str, file: FileAt, usual: Usual) -> Read | None:

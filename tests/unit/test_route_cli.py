@@ -22,6 +22,7 @@ routes:
   - {severity: [critical], to: [pager], continue: true}
   - {rule: ["slow"], to: [room, owner]}
 """
+LINKS = 'links: {url: "https://churn.example.com", secret: "env:ROUTE_CLI_LINKS"}\n'
 NIGHT = "2026-01-30T23:00:00+01:00"
 
 
@@ -99,6 +100,21 @@ def test_of_an_alert_that_people_have_dealt_with_its_last_opening_is_tried_with_
         ("ann", "at_once", "escalated"),
     ]
     assert found["routes"] == [{"route": 2, "line": 8, "to": ["room", "ann"]}]
+
+
+def test_the_text_that_people_would_read_is_shown_in_their_language(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, routes: Path
+) -> None:
+    routes.write_text(FILE.replace("{via: room,", "{via: room, language: zh,") + LINKS, encoding="utf-8")
+    file = alerts(tmp_path / "alerts.jsonl", record("the-alert", rule="slow@1", owner="ann", severity="critical"))
+    assert run(monkeypatch, "test", "--from", file, "--at", NIGHT, "--text") == 0
+    shown = capsys.readouterr().out.split("    ann (slack)")
+    assert "      | " in shown[0]
+    assert "critical" in shown[0].split("    room (slack)")[1]
+    assert "紧急" in shown[1]
+    assert run(monkeypatch, "test", "--from", file, "--at", NIGHT, "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)["alerts"]
+    assert [bool(one["text"]) for one in found["told"]] == [False, True, True]  # a system gets the record
 
 
 def test_a_file_is_checked_without_its_secrets(
