@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -185,12 +185,20 @@ class Dispatch:
                 for task in done:
                     task.result()
         finally:
-            for lane in self.lanes.values():
-                lane.leave()
-            await asyncio.wait(lanes, timeout=_FINISH_WITHIN_S if any(lane.is_telling for lane in self.lanes.values()) else 0)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            ending = asyncio.create_task(self._end(lanes, tasks))
+            try:
+                await asyncio.shield(ending)
+            finally:  # also where the stop of the app comes while it ends because the group decided anew
+                await ending
+
+    async def _end(self, lanes: Sequence[asyncio.Task[None]], tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Let lanes finish what they are telling, for a while, and cut off the rest."""
+        for lane in self.lanes.values():
+            lane.leave()
+        await asyncio.wait(lanes, timeout=_FINISH_WITHIN_S if any(lane.is_telling for lane in self.lanes.values()) else 0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run_lane(self, recipient: Recipient, generation: int) -> None:
         sink = self._new_sink(recipient, self._routes)

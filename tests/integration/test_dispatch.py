@@ -148,6 +148,21 @@ async def test_what_is_being_told_at_a_stop_is_finished(settings: Settings) -> N
     assert in_order([*erp.heard, *again.heard])
 
 
+async def test_what_is_being_told_is_finished_also_if_the_stop_comes_while_the_group_decides_anew(settings: Settings) -> None:
+    erp, again = Notes(delay_s=0.6), Notes()
+    async with dispatching(settings, routes_to(erp="machine"), {"erp": erp}) as dispatch:
+        await begun(dispatch, "erp")
+        await tell(settings, ALERTS)
+        await until(lambda: erp.asked > 0)
+        dispatch.app.rebalancing = True
+        await asyncio.sleep(0.3)  # it has noticed, and waits for what is being told
+    async with dispatching(settings, routes_to(erp="machine"), {"erp": again}):
+        await until(lambda: set(erp.heard) | set(again.heard) == wanted(ALERTS))
+
+    assert erp.heard
+    assert not set(erp.heard) & set(again.heard)
+
+
 async def test_of_two_workers_one_tells_and_the_other_goes_on_when_it_stops(settings: Settings) -> None:
     first, second = Notes(), Notes()
     routes = routes_to(erp="machine")
