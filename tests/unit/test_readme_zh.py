@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 import pytest
@@ -47,9 +47,24 @@ class Section:
     def numbers(self) -> set[str]:
         return set(re.findall(r"\d+(?:[.,]\d+)*", re.sub(r"`[^`]+`", "", LINK.sub("", self.prose))))
 
+    @property
+    def pieces(self) -> str:
+        """Paragraphs (p), items of lists (i) and tables (t) in their order."""
+        lines = ["", *self.prose.splitlines()]
+        return "".join(_kind(line, after) for after, line in pairwise(lines))
+
     def without_rows(self) -> "Section":
         prose = "\n".join(line for line in self.prose.splitlines() if not line.startswith("|"))
         return Section(self.level, self.title, prose, self.blocks)
+
+
+def _kind(line: str, after: str) -> str:
+    """What begins with a line: nothing where it goes on with what stands before it."""
+    if line.startswith("- "):
+        return "i"
+    if not line or after:
+        return ""
+    return "t" if line.startswith("|") else "p"
 
 
 def sections_of(text: str) -> list[Section]:
@@ -61,7 +76,7 @@ def sections_of(text: str) -> list[Section]:
         count = body.count("\0")
         inside = tuple(re.sub(r"^```.*\n?", "", block, flags=re.MULTILINE) for block in blocks[:count])
         del blocks[:count]
-        found.append(Section(len(marks), title, body.replace("\0\n", ""), inside))
+        found.append(Section(len(marks), title, body.replace("\0", ""), inside))
     return found
 
 
@@ -111,6 +126,8 @@ def prose_differences(en: Section, zh: Section) -> Iterator[str]:
         yield f"in Chinese only: {sorted(more)}"
     if missing := en.numbers - zh.numbers:
         yield f"numbers that are not in Chinese: {sorted(missing)}"
+    if en.pieces != zh.pieces:
+        yield f"paragraphs (p), items (i) and tables (t) are {en.pieces}, in Chinese {zh.pieces}"
     if [row.count("|") for row in en.rows] != [row.count("|") for row in zh.rows]:
         yield f"tables of {len(en.rows)} lines, in Chinese {len(zh.rows)}, or with other columns"
 
@@ -133,8 +150,10 @@ def test_every_link_leads_somewhere(language: str) -> None:
     assert broken == []
 
 
-SMALL_EN = "# a\n[b](#b)\n\n## b\n`make x` takes 5 s, see [a](#a)\n\n| `x` |\n|---|\n| y |\n\n```\nmake x   # why\n```\n"
-SMALL_ZH = "# 甲\n[乙](#乙)\n\n## 乙\n`make x` 用时 5 s, 见[甲](#甲)\n\n| `x` |\n|---|\n| 丙 |\n\n```\nmake x   # 原因\n```\n"
+SMALL_EN = "# a\n[b](#b)\n\n## b\n`make x` takes 5 s, see [a](#a)\n\n- c\n\n| `x` |\n|---|\n| y |\n\n```\nmake x   # why\n```\n"
+SMALL_ZH = (
+    "# 甲\n[乙](#乙)\n\n## 乙\n`make x` 用时 5 s, 见[甲](#甲)\n\n- 丁\n\n| `x` |\n|---|\n| 丙 |\n\n```\nmake x   # 原因\n```\n"
+)
 
 
 def test_a_translation_does_not_differ() -> None:
@@ -150,6 +169,7 @@ def test_a_translation_does_not_differ() -> None:
         ("`make x`", "`make x` `y`", "b / 乙: in Chinese only: ['y']"),
         ("5 s", "6 s", "b / 乙: numbers that are not in Chinese: ['5']"),
         ("| 丙 |\n", "", "b / 乙: tables of 3 lines, in Chinese 2, or with other columns"),
+        ("- 丁\n", "", "b / 乙: paragraphs (p), items (i) and tables (t) are pit, in Chinese pt"),
         ("make x   #", "make y   #", "b / 乙: the code has 'make x', in Chinese 'make y'"),
         ("[甲](#甲)", "甲", "b / 乙: links ['#0'] are in one only (#n is the heading n)"),
         ("[甲](#甲)", "[甲](#乙)", "b / 乙: links ['#0', '#1'] are in one only (#n is the heading n)"),
@@ -161,5 +181,5 @@ def test_what_differs_is_told_with_its_section(old: str, new: str, told: str) ->
 
 
 def test_a_table_may_stay_in_english_where_the_chinese_section_links_to_it() -> None:
-    chinese = SMALL_ZH.replace("| `x` |\n|---|\n| 丙 |\n", "见[英文表](README.md#b)\n")
+    chinese = SMALL_ZH.replace("- 丁\n\n| `x` |\n|---|\n| 丙 |\n", "- 见[英文表](README.md#b)\n")
     assert list(differences(SMALL_EN, chinese)) == []
