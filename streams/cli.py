@@ -20,6 +20,7 @@ from streams import (
     cli_mapping,
     cli_model,
     cli_redis,
+    cli_risk,
     cli_route,
     cli_rules,
     cli_sources,
@@ -45,6 +46,7 @@ _FAILED: Final = frozenset(
         "FeedRefused",
         "StormRefused",
         "RebuildRefused",
+        "RisksNotFound",
         "RulesNotFound",
         "ModelNotFound",
         "PinRefused",
@@ -68,6 +70,7 @@ app.add_typer(cli_route.app, name="route")
 app.add_typer(cli_dlq.app, name="dlq")
 app.add_typer(cli_storm.app, name="storm")
 app.add_typer(cli_redis.rebuild, name="rebuild")
+app.add_typer(cli_risk.app, name="risk")
 cli_alerts.add_commands(app)
 cli_evaluate.add_commands(app)
 

@@ -463,8 +463,9 @@ def test_kafka_python_resumes_where_its_group_committed(bootstrap: str, unique: 
     # Of a topic that is made as it is written to, a leader may not know the partitions yet, and then looks minutes later.
     asyncio.run(create_topic(bootstrap, topic))
     producer = KafkaProducer(bootstrap_servers=bootstrap)
-    for number in range(10):
-        producer.send(topic, b"%d" % number, headers=[("h", b"1")])
+    sent = [producer.send(topic, b"%d" % number, headers=[("h", b"1")]) for number in range(10)]
+    for one in sent:
+        one.get(60)  # what the producer gave up would be waited for below
     producer.close()
     seen: list[int] = []
     for wanted in (6, 10):
