@@ -13,6 +13,9 @@ STAMP := $(VENV)/.installed
 # What churnwatch is compared with, never in its own environment.
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
+# What looks through churnwatch's dependencies, and has many of its own.
+AUDIT := .venv-audit
+AUDIT_STAMP := $(AUDIT)/.installed
 PYTHONS := 3.11 3.12 3.13
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 # A benchmark by its module; each appends what it found to tests/benchmarks/results.jsonl.
@@ -146,12 +149,24 @@ $(PEERS_STAMP): tests/benchmarks/peers/requirements.txt | $(STAMP)
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
 	@touch $@
 
+.PHONY: audit
+audit: $(AUDIT_STAMP) ## known vulnerabilities of what is deployed (asks PyPI), and its SBOM: dist/sbom.cdx.json, CycloneDX
+	@mkdir -p dist
+	@$(AUDIT)/bin/cyclonedx-py requirements deploy/requirements.txt --output-reproducible --output-format JSON --output-file dist/sbom.cdx.json
+	@$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --requirement deploy/requirements.txt
+
+$(AUDIT_STAMP): deploy/requirements-audit.txt | $(STAMP)
+	@[ -x $(AUDIT)/bin/python ] && $(AUDIT)/bin/python -c '' 2>/dev/null || $(BIN)/python -m venv --clear $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
+	@touch $@
+
 requirements: $(STAMP) ## pin anew what pyproject.toml asks for
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements-dev.txt
 	$(COMPILE) pyproject.toml --extra parquet --extra registry --extra tracing --constraint requirements.txt --output-file deploy/requirements.txt
 	$(COMPILE) --group pyproject.toml:build --constraint requirements-dev.txt --output-file deploy/requirements-build.txt
+	$(COMPILE) deploy/requirements-audit.in --output-file deploy/requirements-audit.txt
 	$(COMPILE) tests/benchmarks/peers/requirements.in --output-file tests/benchmarks/peers/requirements.txt
 
 clean: ## remove what was made here
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(PEERS) $(AUDIT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
