@@ -16,7 +16,7 @@ By = Annotated[str, typer.Option(help="Who does it.", envvar="USER")]
 Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
 
 NOT_ERASED: Final = (
-    "Erasing takes the customer out of the state, of alerts, risks and stages, and of the profiles in Redis; older events "
+    "Erasing takes the customer out of the state, of alerts, risks and stages, of Redis and of the archive; older events "
     "do not bring the customer back, and churn.erasures keeps the proof. It does not reach what is only kept for a time: "
     "events in the log and in the source topics, dead letters and what was redriven of them, alerts in shadow mode, matured "
     "training examples. They go with the retention of their topics."

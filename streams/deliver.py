@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from streams.dead_letters import dead_letter_row
 from streams.delivered import DELIVERED, Batch, batch_of, letter_of, partition_of
 from streams.log_writer import LogWriter
 from streams.redis_terms import redis_terms
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError, variable
 from streams.tracing import tracing_of
 from streams.transactions import Place
 from streams.transport import consumer_of
@@ -58,6 +59,24 @@ def make_redis_app(settings: Settings) -> App:
         SettingsError: the password cannot be read.
     """
     return make_store_app(settings, "deliver-redis", RedisStore(redis_terms(settings)))
+
+
+def make_archive_app(settings: Settings) -> App:
+    """The app that keeps the archive.
+
+    Raises:
+        SettingsError: no folder is given, or what writes Parquet is not installed.
+    """
+    if settings.archive is None:
+        raise SettingsError(f"{variable('archive')} is not set: there is no folder to write to")
+    try:
+        module = importlib.import_module("sinks.archive")
+    except ModuleNotFoundError as missing:
+        if missing.name != "duckdb":
+            raise
+        needed = "needs DuckDB: pip install 'churnwatch[parquet]'"
+        raise SettingsError(f"{variable('archive')}={settings.archive} {needed}") from None
+    return make_store_app(settings, "deliver-archive", module.Archive(settings.archive, settings.archive_every_ms / 1000))
 
 
 def make_store_app(settings: Settings, part: str, store: Store) -> App:

@@ -27,6 +27,7 @@ from schemas.rule_kinds import (
     SlaRule,
 )
 from schemas.rules import RuleSet
+from streams.doctor_archive import archive_findings
 from streams.doctor_redis import redis_findings
 from streams.finding import Finding
 from streams.kafka_security import kafka_python_options
@@ -47,7 +48,7 @@ _WORK_SPREADS: Final = 7
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything that a worker needs; what cannot be looked at, because the broker is away, is left out."""
-    findings = [*redis_findings(settings), *examine_routes(settings), *_broker(settings)]
+    findings = [*redis_findings(settings), *archive_findings(settings), *examine_routes(settings), *_broker(settings)]
     if any(finding.check == "broker" and not finding.good for finding in findings):
         return findings
     try:

@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     redis_ca: Path | None = Field(
         None, description="File of the certificates that Redis's must be signed by, in PEM; without it those of the system."
     )
+    archive: Path | None = Field(
+        None, description="Folder, there already, for Parquet files of all alerts, risks and stages; without it there are none."
+    )
+    archive_every_ms: _PositiveMs = Field(900_000, description="After so long a record is in a file of the archive.")
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port of `/metrics`, `/readyz` and `/healthz`; 0 for none.")
     clock: Literal["broker", "event"] = Field(
         "broker",
@@ -181,7 +185,7 @@ class Settings(BaseSettings):
         """What a role consists of, each with a consumer group of its own: what is down for one does not hold up another."""
         if role != "deliver":
             return (role,)
-        wanted = {"redis": self.redis_url, "dispatch": self.routes}
+        wanted = {"redis": self.redis_url, "archive": self.archive, "dispatch": self.routes}
         return tuple(f"{role}-{name}" for name, given in wanted.items() if given)
 
     def group_id(self, part: str) -> str:

@@ -42,6 +42,7 @@ _FACTORIES: Final[Mapping[str, tuple[str, str]]] = {
     "learn": ("streams.learn", "make_learn_app"),
     "clock": ("streams.clock", "make_clock_app"),
     "deliver-redis": ("streams.deliver", "make_redis_app"),
+    "deliver-archive": ("streams.deliver", "make_archive_app"),
     "deliver-dispatch": ("streams.dispatch", "make_dispatch_app"),
     "door": ("streams.door", "make_door"),
 }
@@ -124,8 +125,8 @@ async def running_roles(
     tracing, sources = tracing_of(settings), load_sources(settings)
     await asyncio.to_thread(check_rights, settings, roles, sources)
     if "deliver" in roles and not settings.parts("deliver"):
-        remedy = f"set {variable('redis_url')}, or {variable('routes')}"
-        log.warning("deliver.no_sink", consequence="nobody is told, no profiles are kept", remedy=remedy)
+        remedy = f"set {variable('redis_url')}, {variable('archive')} or {variable('routes')}"
+        log.warning("deliver.no_sink", consequence="nobody is told, nothing is kept", remedy=remedy)
     await asyncio.to_thread(check_topics, settings, [source.topic for source in sources])
     running = Roles({part: _make(part, settings) for role in roles for part in settings.parts(role)})
     async with serving(settings, running.services):

@@ -147,7 +147,7 @@ def test_doctor_without_a_broker_and_redis_says_what_to_start() -> None:
 def test_doctor_takes_no_redis_and_no_routes_for_a_choice() -> None:
     ended = churnwatch("doctor", "--json", CHURN_BOOTSTRAP="127.0.0.1:1")
     findings = {item["check"]: item["good"] for item in json.loads(ended.stdout)["findings"]}
-    assert findings == {"redis": True, "routes": True, "broker": False}
+    assert findings == {"redis": True, "archive": True, "routes": True, "broker": False}
 
 
 def test_topics_without_a_broker_fails_in_one_line() -> None:
