@@ -4,6 +4,7 @@ Every field is written by one kind of record, and each kind has a field `sequenc
 that was written last. So an older record can be told from a newer one wherever the profile is kept.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -17,6 +18,7 @@ from sinks.ranking import rank
 OPEN_ALERTS: Final = "open_alerts"
 """The field that counts the fields `alert:<alert_id>`."""
 
+_ALERT: Final = "alert:"
 LATEST: Final = 1_000
 """So many records of alerts are kept as the last ones."""
 SEQUENCE_OF_ALERT: Final = "sequence:alert:"
@@ -110,9 +112,26 @@ def removal_of(customer_id: str, what: What, alert_id: str = "") -> Removal:
     return Removal(customer_id, what, _RISK_FIELDS if what == "risk" else _STAGE_FIELDS)
 
 
+def risk_in(profile: Mapping[str, str], customer_id: str) -> RiskRecord | None:
+    """The last risk record of a customer, as the profile has it; None: it has none."""
+    if RISK_SEQUENCE not in profile:
+        return None
+    plain: dict[str, object] = {name: profile[name] for name in ("band", "basis", "model", "tier", "owner") if name in profile}
+    plain |= {name: float(profile[name]) for name in ("probability", "value") if name in profile}
+    plain |= {name: msgspec.json.decode(profile[name]) for name in ("reasons", "features")}
+    plain |= {"customer_id": customer_id, "sequence": int(profile[RISK_SEQUENCE]), "at_ms": int(profile["risk_at_ms"])}
+    return msgspec.convert({"type": "risk", **plain}, RiskRecord)
+
+
+def alerts_in(profile: Mapping[str, str]) -> list[AlertRecord]:
+    """The open alerts of a customer, likewise."""
+    texts = (text for name, text in profile.items() if name.startswith(_ALERT))
+    return [msgspec.json.decode(text, type=AlertRecord) for text in texts]
+
+
 def alert_field(alert_id: str) -> str:
     """The field with the record of an open alert."""
-    return f"alert:{alert_id}"
+    return _ALERT + alert_id
 
 
 def _alert(record: AlertRecord, customer_id: str) -> Change:

@@ -1,27 +1,32 @@
-"""`churnwatch risk list`: whom to call today, from `churn.risk`."""
+"""`churnwatch risk list`: whom to call today, why, and what to do."""
 
 import asyncio
 import csv
-import heapq
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiokafka.structs import ConsumerRecord, TopicPartition
+import structlog
 
-from schemas.codec import decode_decision
-from schemas.decisions import RiskRecord
-from schemas.errors import ContractError
+from detectors.features import in_words
+from schemas.decisions import AlertRecord
 from schemas.instants import format_instant
-from sinks.ranking import rank
+from schemas.rule_kinds import Severity
 from streams.columns import in_columns
+from streams.redis_terms import redis_terms
+from streams.risk_sources import Known, ReadModelUnfit, from_redis, from_topics
 from streams.settings import Settings
-from streams.topic_tail import read_through, reader
 from streams.topics import partition_count
+from streams.words import Words
 
-COLUMNS: Final = ("place", "customer_id", "owner", "tier", "band", "probability", "value", "at_stake", "reason", "as_of")
+_NUMBERS: Final = ("probability", "value", "at_stake")
+_WHO: Final = ("place", "customer_id", "owner", "tier", "stage", "band")
+COLUMNS: Final = (*_WHO, *_NUMBERS, "open_alerts", "reason", "next_action", "as_of")
 _BEGINS_A_FORMULA: Final = "=+-@\t\r"
+_BY_URGENCY: Final[tuple[Severity, ...]] = ("critical", "high", "warning", "info")
+
+log = structlog.get_logger("churn.risk")
 
 
 class RisksNotFound(LookupError):  # noqa: N818 - what became of the search
@@ -34,63 +39,89 @@ class AtRisk:
 
     place: int
     """From 1."""
-    risk: RiskRecord
+    known: Known
 
     @property
     def at_stake(self) -> float | None:
         """Probability times yearly value, in currency units; None where one of them is not known."""
-        if self.risk.probability is None or self.risk.value is None:
+        risk = self.known.risk
+        if risk.probability is None or risk.value is None:
             return None
-        return self.risk.probability * max(0.0, self.risk.value)
+        return risk.probability * max(0.0, risk.value)
+
+    @property
+    def _urgent(self) -> Sequence[AlertRecord]:
+        """The open alerts, the most severe first, then the oldest."""
+        return sorted(self.known.alerts, key=lambda alert: (_BY_URGENCY.index(alert.severity), alert.due_ms, alert.alert_id))
+
+    @property
+    def reason(self) -> str | None:
+        """What raises the probability most, in words; without a model why the most urgent alert is open."""
+        risk = self.known.risk
+        if risk.reasons:
+            return in_words(risk.reasons[0].feature, {**risk.features, risk.reasons[0].feature: risk.reasons[0].value})
+        return Words().because_of(self._urgent[0]) if self._urgent else None
+
+    @property
+    def next_action(self) -> str | None:
+        """Of the most urgent alert that has one."""
+        return next((alert.next_action for alert in self._urgent if alert.next_action is not None), None)
 
     def as_json(self) -> dict[str, Any]:
         """For machines, by the names of `COLUMNS`; what is not known is null."""
-        risk = self.risk
+        risk = self.known.risk
         return {
             "place": self.place,
             "customer_id": risk.customer_id,
             "owner": risk.owner,
             "tier": risk.tier,
+            "stage": self.known.stage,
             "band": risk.band,
             "probability": risk.probability,
             "value": risk.value,
             "at_stake": self.at_stake,
-            "reason": (risk.reasons[0].about or risk.reasons[0].feature) if risk.reasons else None,
+            "open_alerts": len(self.known.alerts),
+            "reason": self.reason,
+            "next_action": self.next_action,
             "as_of": format_instant(risk.at_ms),
         }
 
     def cells(self) -> list[str]:
         """The same for people."""
+        risk = self.known.risk
         row = self.as_json() | {
-            "probability": None if self.risk.probability is None else f"{self.risk.probability:.3f}",
-            "value": None if self.risk.value is None else f"{self.risk.value:.2f}",
+            "probability": None if risk.probability is None else f"{risk.probability:.3f}",
+            "value": None if risk.value is None else f"{risk.value:.2f}",
             "at_stake": None if self.at_stake is None else f"{self.at_stake:.2f}",
         }
         return ["" if row[name] is None else str(row[name]) for name in COLUMNS]
 
 
 def risk_list(settings: Settings, *, top: int, owner: str | None) -> list[AtRisk]:
-    """The customers with the most at stake, most first, in the order of the read model in Redis (`sinks.ranking`).
+    """The customers with the most at stake, most first (`sinks.ranking`): from Redis where it can be had, else from the topics.
 
     Args:
-        settings: broker and topics.
+        settings: broker, topics, and Redis if there is one.
         top: most customers.
-        owner: only those of this owner; None: all.
+        owner: only those of this owner, as `customer.updated` said last; None: all.
 
     Raises:
         RisksNotFound: the topic does not exist.
+        SettingsError: the password for Redis cannot be read.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     if partition_count(settings, settings.topic("risk")) is None:
         raise RisksNotFound(f"the topic {settings.topic('risk')} does not exist: `churnwatch topics` creates it")
-    found = asyncio.run(_read(settings, top, owner))
-    return [AtRisk(place, risk) for place, risk in enumerate(found, 1)]
+    return [AtRisk(place, known) for place, known in enumerate(asyncio.run(_found(settings, top, owner)), 1)]
 
 
-def foremost(risks: Iterable[RiskRecord], top: int, owner: str | None) -> list[RiskRecord]:
-    """Of these the ones to be called first; equal ones by their ids."""
-    wanted = (risk for risk in risks if owner is None or risk.owner == owner)
-    return heapq.nsmallest(top, wanted, key=lambda risk: (-rank(risk), risk.customer_id))
+async def _found(settings: Settings, top: int, owner: str | None) -> list[Known]:
+    if settings.redis_url:
+        try:
+            return await from_redis(settings, redis_terms(settings), top, owner)
+        except ReadModelUnfit as unfit:
+            log.warning("risk.read_from_topics", reason=str(unfit))
+    return await from_topics(settings, top, owner)
 
 
 def as_csv(rows: Sequence[AtRisk]) -> str:
@@ -110,31 +141,6 @@ def as_text(rows: Sequence[AtRisk]) -> str:
     if not rows:
         return "nobody: no customer has a risk yet, or none of this owner"
     return "\n".join(in_columns([COLUMNS, *(row.cells() for row in rows)]))
-
-
-async def _read(settings: Settings, top: int, owner: str | None) -> list[RiskRecord]:
-    """A customer is in one partition, so that of each only its foremost have to be kept."""
-    found: list[RiskRecord] = []
-    async with reader(settings) as consumer:
-        for number in range(settings.partitions):
-            latest: dict[bytes, RiskRecord] = {}
-            async for record in read_through(consumer, TopicPartition(settings.topic("risk"), number)):
-                _take(latest, record)
-            found = foremost([*found, *latest.values()], top, owner)
-    return found
-
-
-def _take(latest: dict[bytes, RiskRecord], record: ConsumerRecord) -> None:
-    key = record.key or b""
-    if record.value is None:
-        latest.pop(key, None)
-        return
-    try:
-        risk = decode_decision(record.value)
-    except ContractError:  # deliver puts it aside
-        return
-    if isinstance(risk, RiskRecord) and (key not in latest or risk.sequence >= latest[key].sequence):
-        latest[key] = risk
 
 
 def _harmless(cell: str) -> str:
