@@ -40,7 +40,7 @@ def _options(settings: Settings, provider: type[ForAiokafka | ForKafkaPython]) -
         return options
     options["sasl_mechanism"] = settings.kafka_mechanism
     if settings.kafka_mechanism == OAUTH:
-        return options | {"sasl_oauth_token_provider": provider(_tokens(settings))}
+        return options | {"sasl_oauth_token_provider": provider(tokens(settings))}
     password = _secret(settings, "kafka_password").reveal()
     return options | {"sasl_plain_username": settings.kafka_user, "sasl_plain_password": password}
 
@@ -64,8 +64,12 @@ def _context(settings: Settings) -> ssl.SSLContext:
 
 
 @cache
-def _tokens(settings: Settings) -> Tokens:
-    """One for all clients of the process, which share a token."""
+def tokens(settings: Settings) -> Tokens:
+    """Of OAUTHBEARER: one for all clients of the process, which share a token.
+
+    Raises:
+        SettingsError: the secret of the client cannot be read.
+    """
     if settings.kafka_token_file is not None:
         return FileTokens(settings.kafka_token_file)
     secret = _secret(settings, "kafka_password")
