@@ -185,7 +185,10 @@ class Deliver:
         self._leaving.set()
         self._woken.set()
         await self._writer.close()
-        await self.store.close()
+        try:
+            await self.store.close()
+        except SinkError as error:
+            log.warning("store.not_kept", sink=self.store.name, reason=str(error))
 
     async def _keep(self, batch: Batch, generation: int) -> None:
         spans = self._tracing.begin("deliver", self.store.name)

@@ -66,6 +66,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = {
     "sink.refused": "A sink will never take a record; it is a dead letter.",
     "sink.retry_scheduled": "A sink did not take a record; it is kept and tried again.",
     "store.moved": "A store was emptied, or is an older copy of itself; it is told again what it lacks.",
+    "store.not_kept": "What a store had gathered could not be kept at the stop; it is read again.",
     "work.crashed": "A role's own work failed; the worker ends.",
     "worker.cannot_start": "What is missing, one line each; the worker ends.",
     "worker.crashed": "A role failed; the worker ends.",

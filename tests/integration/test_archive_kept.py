@@ -13,6 +13,7 @@ from archive_contents import bytes_of_all_files, held, offsets
 from decisions_written import CUSTOMERS, writing
 from detect_log import new_installation, reading, until
 from kafka_server import free_ports
+from structlog.testing import capture_logs
 
 from streams.deliver import deliver_of, make_archive_app
 from streams.delivered import DELIVERED
@@ -72,6 +73,27 @@ async def test_a_worker_that_is_killed_and_the_next_leave_each_record_once(
         await until(lambda: len(archived(settings)["risk"]) == len(wanted["risk"]) == 3 * CUSTOMERS)
         await until(lambda: len(archived(settings)["alerts"]) == len(wanted["alerts"]))
     assert archived(settings) == wanted
+
+
+@pytest.mark.kafka
+async def test_what_cannot_be_written_at_the_stop_is_said_and_written_by_the_next(
+    bootstrap: str, unique: Unique, tmp_path: Path
+) -> None:
+    folder, aside = tmp_path / "archive", tmp_path / "aside"
+    settings = settings_for(bootstrap, unique("stopped"), folder).model_copy(update={"archive_every_ms": 3_600_000})
+    async with writing(settings) as decisions:
+        await decisions.a_round()
+    with capture_logs() as said:
+        async with running_roles(settings, ["deliver"]) as roles:
+            counters = deliver_of(roles.apps["deliver-archive"]).counters
+            await until(lambda: counters.records == 3 * CUSTOMERS)
+            folder.rename(aside)
+    assert next(line["reason"] for line in said if line["event"] == "store.not_kept").endswith("No such file or directory")
+    aside.rename(folder)
+    async with running_roles(settings, ["deliver"]) as roles:
+        counters = deliver_of(roles.apps["deliver-archive"]).counters
+        await until(lambda: counters.records == 3 * CUSTOMERS)
+    assert archived(settings) == await all_that_is_committed(settings)
 
 
 @pytest.mark.kafka
