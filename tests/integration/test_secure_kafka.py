@@ -4,28 +4,48 @@ import asyncio
 import base64
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from aiokafka import AIOKafkaProducer
+from archive_contents import offsets
 from certificates import make_certificate
 from detect_log import PUBLISHED, Log, silences, until
+from door_run import signed, topics_of, url, with_door
+from engine_run import order
 from http_receiver import receiving
-from kafka.admin import KafkaAdminClient, ScramMechanism, UserScramCredentialUpsertion
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    KafkaAdminClient,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 from kafka_server import Door, KafkaUnavailable, free_ports, running_nodes
 
 from schemas.codec import encode
 from streams.kafka_security import aiokafka_options
 from streams.readiness import readiness
-from streams.settings import Settings, load_settings, variable
+from streams.settings import ROLES, Settings, load_settings, variable
 from streams.topics import ensure_topics
-from streams.worker import running_roles
+from streams.worker import Roles, running_roles
 
 pytestmark = [
     pytest.mark.kafka,
@@ -35,6 +55,7 @@ pytestmark = [
 Unique = Callable[[str], str]
 PASSWORD = "pass-phrase-of-the-test"  # noqa: S105
 USER = "churn"
+SESSION_MS = 1_500
 SCOPE = {"kafka_token_scope": "kafka"}
 PLAIN: dict[str, Any] = {
     "kafka_security": "plaintext",
@@ -53,11 +74,18 @@ class Secure(NamedTuple):
     ca: Path
     key: Path
     password: Path
+    open: str
+    """Where everybody may do everything: for the tests themselves."""
 
 
 def _properties(folder: Path, pem: Path) -> dict[str, str]:
     module = "org.apache.kafka.common.security"
-    made: dict[str, str] = {}
+    made = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:ANONYMOUS;User:{USER};User:CN=test",
+        # A token's user must come again after so long, with a new one; until then each request is cut off.
+        "listener.name.secure.oauthbearer.connections.max.reauth.ms": str(SESSION_MS),
+    }
     for name in ("secure", "mutual"):
         made[f"listener.name.{name}.ssl.keystore.type"] = "PEM"
         made[f"listener.name.{name}.ssl.keystore.location"] = str(pem)
@@ -87,21 +115,24 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     (folder / "password").write_text(PASSWORD + "\n")
     try:
         with running_nodes(1, {1: doors}, _properties(folder, pem)) as (node,):
-            _add_user(node.bootstrap)
+            _add_users(node.bootstrap, USER)
             yield Secure(
                 f"127.0.0.1:{scram_port}",
                 f"127.0.0.1:{mutual_port}",
                 certificate.certificate,
                 certificate.key,
                 folder / "password",
+                node.bootstrap,
             )
     except KafkaUnavailable as unavailable:
         pytest.skip(str(unavailable))
 
 
-def _add_user(bootstrap: str) -> None:
+def _add_users(bootstrap: str, *users: str) -> None:
     admin: Any = KafkaAdminClient(bootstrap_servers=bootstrap)
-    admin.alter_user_scram_credentials([UserScramCredentialUpsertion(USER, ScramMechanism.SCRAM_SHA_512, PASSWORD)])
+    admin.alter_user_scram_credentials(
+        [UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, PASSWORD) for user in users]
+    )
     admin.close()
 
 
@@ -132,6 +163,35 @@ def by_scram(secure: Secure, name: str, **fields: Any) -> Settings:
     )
 
 
+def grant_what_is_printed(secure: Secure, settings: Settings, principal: str) -> None:
+    """Exactly the rights of the commands that `topics --acls` prints."""
+    printed = churnwatch(settings, "topics", "--acls", "--principal", principal)
+    assert printed.returncode == 0, printed.stderr
+    rules: list[ACL] = []
+    for line in printed.stdout.splitlines():
+        words = shlex.split(line)
+        assert words[:4] == ["kafka-acls", "--bootstrap-server", settings.bootstrap, "--add"]
+        given = list(zip(words[4::2], words[5::2], strict=True))
+        of = {name: value for name, value in given if name != "--operation"}
+        kind = next(kind for kind in ("topic", "group", "transactional-id") if f"--{kind}" in of)
+        pattern = ACLResourcePatternType[of.get("--resource-pattern-type", "literal").upper()]
+        resource = ResourcePattern(ResourceType[kind.replace("-", "_").upper()], of[f"--{kind}"], pattern)
+        for operation in (value for name, value in given if name == "--operation"):
+            named = ACLOperation[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).upper()]
+            rules.append(ACL(of["--allow-principal"], "*", named, ACLPermissionType.ALLOW, resource))
+    admin: Any = KafkaAdminClient(bootstrap_servers=secure.open)
+    try:
+        assert not admin.create_acls(rules)["failed"]
+        every = ACLFilter(
+            None, None, ACLOperation.ANY, ACLPermissionType.ANY,
+            ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
+        )  # fmt: skip
+        while not set(rules) <= set(admin.describe_acls(every)[0]):  # a moment until they are in force
+            time.sleep(0.02)
+    finally:
+        admin.close()
+
+
 async def goes_through(settings: Settings) -> None:
     """A source record becomes an event, and silences become alerts."""
     await asyncio.to_thread(ensure_topics, settings)
@@ -147,8 +207,42 @@ async def goes_through(settings: Settings) -> None:
         await log.until_all_is_told(0)
 
 
-async def test_a_worker_works_by_scram_over_tls(secure: Secure, unique: Unique) -> None:
-    await goes_through(by_scram(secure, unique("scram")))
+async def test_roles_and_commands_work_by_scram_over_tls_each_role_with_the_rights_that_are_printed(
+    secure: Secure, unique: Unique, tmp_path: Path
+) -> None:
+    name, archive = unique("scram"), tmp_path / "archive"
+    archive.mkdir()
+    settings = by_scram(secure, name, archive=archive, archive_every_ms=200)
+    settings = await asyncio.to_thread(with_door, settings, tmp_path)
+    await asyncio.to_thread(ensure_topics, settings)
+    _add_users(secure.open, *(f"{name}-{role}" for role in ROLES))
+    await asyncio.to_thread(grant_what_is_printed, secure, settings, f"User:{name}-{{role}}")
+    (tmp_path / "events.jsonl").write_bytes(b"".join(encode(order(day, customer="c")) + b"\n" for day in range(3)))
+    shop, _ = topics_of(settings)
+    log = Log(settings)
+    async with AsyncExitStack() as stack:
+        for role in ROLES:
+            alone = settings.model_copy(update={"kafka_user": f"{name}-{role}"})
+            running = await stack.enter_async_context(running_roles(alone, [role]))
+            await until(partial(_is_ready, running))
+        await log.append(0, [PUBLISHED, *silences(0, 20)])
+        await log.until_all_is_told(0)
+        await until(lambda: offsets(archive, "alerts"))
+
+        client = await stack.enter_async_context(ClientSession())
+        async with client.post(url(settings), data=b"{}", headers=signed(b"{}")) as answer:
+            assert answer.status == 202
+        imported = await asyncio.to_thread(churnwatch, settings, "import", str(tmp_path / "events.jsonl"), "--topic", shop)
+        assert imported.returncode == 0, imported.stderr
+
+        async def event_was_forwarded() -> bool:
+            found = [record for partition in (0, 1) for record in await log.committed("events", partition)]
+            return len([record for record in found if record.key == b"c"]) == 3
+
+        await until(event_was_forwarded)
+    exported = await asyncio.to_thread(churnwatch, settings, "export")
+    assert exported.returncode == 0, exported.stderr
+    assert exported.stdout.count('"c"') == 3
 
 
 async def test_a_worker_works_by_a_certificate_of_its_own(secure: Secure, unique: Unique) -> None:
@@ -166,15 +260,34 @@ async def test_a_worker_works_by_a_certificate_of_its_own(secure: Secure, unique
     await goes_through(settings)
 
 
-async def test_a_worker_works_by_tokens_of_an_endpoint(secure: Secure, unique: Unique) -> None:
-    async with receiving(lambda _: web.json_response({"access_token": token(), "expires_in": 300})) as endpoint:
+async def test_a_worker_works_by_tokens_of_an_endpoint_and_comes_again_when_its_session_ends(
+    secure: Secure, unique: Unique
+) -> None:
+    async with receiving(lambda _: web.json_response({"access_token": token(), "expires_in": SESSION_MS / 1000})) as endpoint:
         settings = by_scram(secure, unique("oauth"), kafka_mechanism="OAUTHBEARER", kafka_token_url=endpoint.url, **SCOPE)
-        await goes_through(settings)
+        await asyncio.to_thread(ensure_topics, settings)
+        log = Log(settings)
+        await log.append(0, [PUBLISHED])
+        async with running_roles(settings, ["detect", "clock"]):
+            for day in range(0, 60, 20):
+                await log.append(0, silences(day, day + 20))
+                await until(partial(_more_than, len(endpoint.got), endpoint.got))
+            await log.until_all_is_told(0)
+        # The clock's ticks are in the log too, so bytes differ: but each alert is there, once, though sessions were cut off.
+        told = await log.alerts(0)
+        assert len(told) == len(set(told)) == len(log.oracle(0)[0])
 
-    assert len(endpoint.got) == 1, "one token is used for most of its life"
     asked = endpoint.got[0]
     assert asked.body == b"grant_type=client_credentials&scope=kafka"
     assert base64.b64decode(asked.headers["Authorization"].removeprefix("Basic ")) == f"{USER}:{PASSWORD}".encode()
+
+
+def _is_ready(running: Roles) -> bool:
+    return readiness(running.services)[0]
+
+
+def _more_than(count: int, got: Sized) -> bool:
+    return len(got) > count
 
 
 async def test_a_token_may_stand_in_a_file(secure: Secure, unique: Unique, tmp_path: Path) -> None:
@@ -197,27 +310,23 @@ def token() -> str:
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
 
 
-@pytest.mark.parametrize(
-    ("fields", "says"),
-    [
-        ({"kafka_password": "env:WRONG"}, "user and password"),
-        ({"kafka_ca": None}, "certificate"),
-        (
-            {"kafka_security": "plaintext", "kafka_mechanism": "", "kafka_ca": None, "kafka_user": "", "kafka_password": ""},
-            "CHURN_KAFKA_SECURITY",
-        ),
-    ],
-    ids=["wrong password", "unknown certificate", "no TLS"],
-)
-def test_a_command_says_at_once_what_is_wrong(
-    secure: Secure, unique: Unique, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], says: str
+def test_what_is_wrong_is_said_at_once_and_ends_the_process(
+    secure: Secure, unique: Unique, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WRONG", "not-the-password")
-    settings = by_scram(secure, unique("wrong"), **fields)
-    began_s = time.monotonic()
-    ended = churnwatch(settings, "topics")
-
-    assert ended.returncode == 1
-    assert says in ended.stderr
-    assert "not-the-password" not in ended.stderr + ended.stdout
-    assert time.monotonic() - began_s < 30
+    tried: list[tuple[str, dict[str, Any], str]] = [  # by both client libraries
+        ("topics", {"kafka_password": "env:WRONG"}, "does not let us in: check user and password"),
+        ("worker", {"kafka_password": "env:WRONG"}, "does not let us in: check user and password"),
+        ("export", {"kafka_password": "env:WRONG"}, "does not let us in: check user and password"),
+        ("worker", {"kafka_ca": None}, "CHURN_KAFKA_CA names the right ones"),
+        ("topics", PLAIN, "wants TLS: set CHURN_KAFKA_SECURITY"),
+        ("export", {**PLAIN, "bootstrap": secure.mutual, "kafka_security": "ssl", "kafka_ca": secure.ca},
+         "wants a certificate of ours"),
+    ]  # fmt: skip
+    with ThreadPoolExecutor(len(tried)) as at_once:
+        running = [at_once.submit(churnwatch, by_scram(secure, unique("wrong"), **fields), word) for word, fields, _ in tried]
+    for (word, fields, says), ended in zip(tried, [one.result() for one in running], strict=True):
+        assert ended.returncode == 1, (word, fields, ended.stderr)
+        assert says in ended.stderr, (word, fields)
+        assert "Traceback" not in ended.stderr
+        assert "not-the-password" not in ended.stderr + ended.stdout
