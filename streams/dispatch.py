@@ -164,10 +164,10 @@ class Dispatch:
         await self._writer.close()
 
     async def _tell(self, generation: int) -> None:
-        """Run the lanes until the group decides anew.
+        """Run the lanes until the app stops.
 
         Raises:
-            NotTheOwner: it has.
+            NotTheOwner: the group decided anew.
             KafkaError: the broker does not answer; what is not known to stand in `churn.deliveries` is told again.
         """
         log.info("dispatch.began", generation=generation, recipients=",".join(self._routes.recipients))
@@ -184,6 +184,8 @@ class Dispatch:
                 done, _ = await asyncio.wait(tasks, timeout=_OWNERSHIP_CHECK_S, return_when=asyncio.FIRST_EXCEPTION)
                 for task in done:
                     task.result()
+            if not self.app.should_stop:
+                raise NotTheOwner
         finally:
             ending = asyncio.create_task(self._end(lanes, tasks))
             try:

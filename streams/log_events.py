@@ -18,7 +18,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = {
     "deliveries.unreadable": "A record of `churn.deliveries` cannot be read; the recipient may hear of an alert again.",
     "dispatch.began": "This worker tells recipients.",
     "dispatch.failed": "Whoever tells recipients lost the broker, and begins again.",
-    "dispatch.lost": "Another worker tells recipients.",
+    "dispatch.lost": "The group decides anew who tells recipients; another worker may go on.",
     "dispatch.recipient_left": "A recipient left the file of routes; what waited for it is never told.",
     "door.acted": "Somebody pressed the button of a link.",
     "door.alert_not_looked_up": "Kafka did not answer whoever followed a link.",

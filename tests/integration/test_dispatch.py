@@ -133,6 +133,18 @@ async def test_what_a_sink_refuses_for_good_is_a_dead_letter_and_the_rest_goes_o
     assert headers[0]["message"] == "strict refuses it: 400: no such field"
 
 
+async def test_that_the_group_decided_anew_is_said_also_where_no_lane_has_anything_to_do(settings: Settings) -> None:
+    with capture_logs() as logs:
+        async with dispatching(settings, routes_to(erp="machine"), {"erp": Notes()}) as dispatch:
+            await begun(dispatch, "erp")
+            dispatch.app.rebalancing = True
+            await until(lambda: not dispatch.lanes)
+            dispatch.app.rebalancing = False
+            await begun(dispatch, "erp")
+    said = [line["event"] for line in logs if line["event"].startswith("dispatch.")]
+    assert said == ["dispatch.began", "dispatch.lost", "dispatch.began"]
+
+
 async def test_what_is_being_told_at_a_stop_is_finished(settings: Settings) -> None:
     erp, again = Notes(delay_s=0.4), Notes()
     async with dispatching(settings, routes_to(erp="machine"), {"erp": erp}) as dispatch:
