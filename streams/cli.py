@@ -4,11 +4,10 @@ Results go to standard output, progress and logs to standard error. The exit sta
 failed, 2 if what was given cannot be used.
 """
 
-import json
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +16,7 @@ from streams import (
     cli_dlq,
     cli_evaluate,
     cli_feed,
+    cli_history,
     cli_mapping,
     cli_model,
     cli_redis,
@@ -26,6 +26,7 @@ from streams import (
     cli_sources,
     cli_storm,
 )
+from streams.cli_output import AsJson, print_json
 
 if TYPE_CHECKING:
     from streams.settings import Role, Settings
@@ -72,10 +73,8 @@ app.add_typer(cli_storm.app, name="storm")
 app.add_typer(cli_redis.rebuild, name="rebuild")
 app.add_typer(cli_risk.app, name="risk")
 cli_alerts.add_commands(app)
+cli_history.add_commands(app)
 cli_evaluate.add_commands(app)
-
-Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
-File = Annotated[Path, typer.Argument(help="The file to read.", exists=True, dir_okay=False)]
 
 
 def main() -> int:
@@ -117,7 +116,7 @@ def before_any_command(
 @app.command()
 def demo(
     *,
-    as_json: Machine = False,
+    as_json: AsJson = False,
     seconds: Annotated[float, typer.Option(help="How long the shop's half year takes, if the machine can follow.")] = 40.0,
     customers: Annotated[int, typer.Option(min=50, max=5_000, help="How many the shop has.")] = 360,
     seed: Annotated[int, typer.Option(help="Another seed is another shop.")] = 7,
@@ -129,7 +128,7 @@ def demo(
     summary = run_demo(Options(shop=Shop(seed=seed, customers=customers), paced_s=seconds))
     typer.echo(str(summary), err=as_json)
     if as_json:
-        _print_json(summary.as_json())
+        print_json(summary.as_json())
 
 
 @app.command()
@@ -150,7 +149,7 @@ def topics(
     *,
     acls: Annotated[bool, typer.Option("--acls", help="Print what each role must be allowed, and do nothing.")] = False,
     principal: Annotated[str, typer.Option(help="With --acls: who a role is; `{role}` is filled in.")] = "User:churn-{role}",
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Create the topics that are missing, and check the others."""
     from streams.sources import load_sources
@@ -162,7 +161,7 @@ def topics(
         return
     created = ensure_topics(settings, [source.topic for source in load_sources(settings)])
     if as_json:
-        _print_json({"created": created})
+        print_json({"created": created})
     else:
         typer.echo("\n".join(f"created {name}" for name in created) or "all topics are there, as they must be")
 
@@ -173,7 +172,7 @@ def _print_acls(settings: "Settings", principal: str, *, as_json: bool) -> None:
 
     roles, sources = settings.usual_roles(), load_sources(settings)
     if as_json:
-        _print_json({"rights": [right.as_json() for role in roles for right in rights_of(settings, role, sources)]})
+        print_json({"rights": [right.as_json() for role in roles for right in rights_of(settings, role, sources)]})
     else:
         typer.echo("\n".join(acl_commands(settings, roles, sources, principal)))
 
@@ -190,78 +189,8 @@ def broker(
     raise typer.Exit(serve(["--host", host, "--port", str(port), "--default-partitions", str(partitions)]))
 
 
-@app.command("import")
-def import_(
-    file: File,
-    *,
-    mapping: Annotated[Path | None, typer.Option("--map", help="Mapping file; without it rows are events.")] = None,
-    topic: Annotated[str | None, typer.Option(help="Source topic to write to, its full name.")] = None,
-    out: Annotated[Path | None, typer.Option(help="File of JSON lines to write, in place of a topic.")] = None,
-    as_json: Machine = False,
-) -> None:
-    """Map a CSV, Excel, Parquet, JSON lines or XES file to events, sorted by time, into a topic or a file."""
-    from streams.import_file import import_file
-
-    if (topic is None) == (out is None):
-        raise typer.BadParameter("name a --topic or a file with --out; `churnwatch mapping check` tries it without")
-    settings = _settings() if topic is not None else None
-    summary = import_file(file, mapping, settings=settings, topic=topic, out=out, progress=sys.stderr.isatty())
-    typer.echo(str(summary), err=as_json)
-    if as_json:
-        _print_json(
-            {
-                "rows": summary.rows,
-                "skipped": summary.skipped,
-                "events": dict(sorted(summary.events.items())),
-                "dead_letters": dict(sorted(summary.dead_letters.items())),
-                "already_there": summary.already_there,
-            }
-        )
-
-
 @app.command()
-def export(
-    out: Annotated[Path | None, typer.Option(help="File to write; standard output without it.")] = None,
-) -> None:
-    """Write the log as JSON lines, with partitions and offsets, for `replay`."""
-    from streams.export import export_log
-    from streams.whole_file import replaced
-
-    settings = _settings()
-    if out is None:
-        count = export_log(settings, sys.stdout.buffer)
-    else:
-        with replaced(out) as lines:
-            count = export_log(settings, lines)
-    typer.echo(f"{count} records", err=True)
-
-
-@app.command()
-def replay(
-    file: File,
-    *,
-    rules: Annotated[Path | None, typer.Option(help="Rules file, in place of rules that the lines contain.")] = None,
-    tick: Annotated[str, typer.Option(help="Time between two ticks, if the file has none.")] = "PT1H",
-    until: Annotated[str | None, typer.Option(help="Instant of the last tick; by default the last record's.")] = None,
-) -> None:
-    """Run canonical JSON lines through the engine, without a broker: alerts as JSON lines, the same bytes each time."""
-    from schemas.codec import encode
-    from schemas.errors import ContractError
-    from schemas.instants import exact_ms, parse_instant
-    from streams.replay import replay_file
-    from streams.rules_file import load_rules
-
-    try:
-        tick_ms, until_ms = exact_ms(tick), None if until is None else parse_instant(until)
-    except ContractError as error:
-        raise typer.BadParameter(error.message) from None
-    for decisions in replay_file(file, load_rules(rules) if rules else None, tick_ms=tick_ms, until_ms=until_ms):
-        for alert in (*decisions.alerts, *decisions.shadow):
-            sys.stdout.buffer.write(encode(alert) + b"\n")
-
-
-@app.command()
-def doctor(*, as_json: Machine = False) -> None:
+def doctor(*, as_json: AsJson = False) -> None:
     """Look at settings, broker, topics, retention and Redis, and say what to do."""
     from streams.doctor import examine
     from streams.finding import Finding
@@ -272,7 +201,7 @@ def doctor(*, as_json: Machine = False) -> None:
     except SettingsError as faults:
         findings = [Finding("settings", good=False, says=line) for line in str(faults).splitlines()]
     if as_json:
-        _print_json({"findings": [{"check": item.check, "good": item.good, "says": item.says} for item in findings]})
+        print_json({"findings": [{"check": item.check, "good": item.good, "says": item.says} for item in findings]})
     else:
         for item in findings:
             typer.echo(f"{'ok ' if item.good else 'BAD'} {item.check:<9} {item.says}")
@@ -316,10 +245,6 @@ def _roles(names: list[str]) -> "tuple[Role, ...]":
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is no role: {', '.join(ROLES)}")
     return tuple(role for role in ROLES if role in names)
-
-
-def _print_json(plain: dict[str, Any]) -> None:
-    typer.echo(json.dumps(plain, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,18 @@
 """The commands about single alerts and customers: why there is an alert, and what people do about it."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from schemas.events import Verdict
+from streams.cli_output import AsJson, print_answer
 
 if TYPE_CHECKING:
     from streams.actions import Desk, Sent
 
 AlertId = Annotated[str, typer.Argument(metavar="ALERT_ID", help="An alert's id, or its first 8 characters or more.")]
 By = Annotated[str, typer.Option(help="Who does it.", envvar="USER")]
-Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
 
 NOT_ERASED: Final = (
     "Erasing takes the customer out of the state, of alerts, risks and stages, of Redis and of the archive; older events "
@@ -38,7 +37,7 @@ def explain(
             "--from", help="Alert records as `replay` prints them, in place of the topics.", exists=True, dir_okay=False
         ),
     ] = None,
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say why there is an alert: what happened, clause by clause, from which records, and what would close it."""
     from streams.alert_lookup import in_file, in_topics
@@ -47,10 +46,10 @@ def explain(
 
     found = in_file(file, alert_id) if file is not None else in_topics(load_settings(), alert_id, ("alerts", "shadow"))
     explanation = Explanation(found)
-    typer.echo(json.dumps(explanation.as_json(), ensure_ascii=False) if as_json else str(explanation))
+    print_answer(explanation, as_json=as_json)
 
 
-def ack(alert_id: AlertId, *, by: By = "unknown", as_json: Machine = False) -> None:
+def ack(alert_id: AlertId, *, by: By = "unknown", as_json: AsJson = False) -> None:
     """Take care of an alert, so that it is not escalated."""
     _say(_desk(by).ack(alert_id), as_json=as_json)
 
@@ -62,7 +61,7 @@ def snooze(
     for_: Annotated[str | None, typer.Option("--for", help="From now on, like PT8H or P3D.")] = None,
     days: Annotated[int | None, typer.Option(min=1, max=3650, help="From now on, so many days.")] = None,
     by: By = "unknown",
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Put an alert off: then it is looked at again."""
     from schemas.errors import ContractError
@@ -83,7 +82,7 @@ def assign(
     *,
     to: Annotated[str, typer.Option(help="Who shall take care of it.")],
     by: By = "unknown",
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Give an alert to somebody."""
     _say(_desk(by).assign(alert_id, to), as_json=as_json)
@@ -94,7 +93,7 @@ def note(
     *,
     text: Annotated[str, typer.Option(help="The remark.")],
     by: By = "unknown",
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Remark on an alert, also on a closed one."""
     _say(_desk(by).note(alert_id, text), as_json=as_json)
@@ -105,7 +104,7 @@ def judge(
     *,
     verdict: Annotated[Verdict, typer.Option(help="Saved and lost: it was right, and the customer stayed, or left.")],
     by: By = "unknown",
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say whether an alert, also a closed one, was right; the metrics count it by rule."""
     _say(_desk(by).judge(alert_id, verdict), as_json=as_json)
@@ -115,7 +114,7 @@ def erase(
     customer_id: Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="Whom to forget.")],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Forget a customer: state, alerts, risks, stages and profiles. This cannot be undone."""
     typer.echo(NOT_ERASED, err=True)
@@ -132,4 +131,4 @@ def _desk(by: str) -> "Desk":
 
 
 def _say(sent: "Sent", *, as_json: bool) -> None:
-    typer.echo(json.dumps(sent.as_json(), ensure_ascii=False) if as_json else str(sent))
+    print_answer(sent, as_json=as_json)

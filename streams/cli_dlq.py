@@ -1,10 +1,11 @@
 """The commands `churnwatch dlq ...`: what could not be used, and how it comes in after a mend."""
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from streams.cli_output import AsJson, print_answer
 
 if TYPE_CHECKING:
     from streams.dlq_search import Wanted
@@ -17,7 +18,6 @@ Reason = Annotated[list[str] | None, typer.Option(help="Of this reason, like no_
 SourceTopic = Annotated[list[str] | None, typer.Option(help="Out of this topic, by its full name; may be given again.")]
 Since = Annotated[str | None, typer.Option(help="Refused at or after an instant, or within a duration before now (P1D).")]
 Until = Annotated[str | None, typer.Option(help="Refused before an instant, or before so long ago.")]
-Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
 
 app = typer.Typer(help="Look at dead letters, and let them in after a mend.", no_args_is_help=True)
 
@@ -30,14 +30,14 @@ def list_(
     since: Since = None,
     until: Until = None,
     examples: Annotated[int, typer.Option(min=0, max=1_000, help="How many of the newest are shown.")] = 5,
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count dead letters by reason, source and stage, and by day; with the newest."""
     from streams.dlq_list import overview
     from streams.settings import load_settings
 
     found = overview(load_settings(), _wanted(reason, source, since, until), examples)
-    typer.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else str(found))
+    print_answer(found, as_json=as_json)
 
 
 @app.command()
@@ -45,7 +45,7 @@ def show(
     position: Annotated[str, typer.Argument(metavar="POSITION", help="Where the record stood first, like orders/3/17.")],
     *,
     raw: Annotated[bool, typer.Option("--raw", help="Only the record's bytes, as they were kept.")] = False,
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show all that is known of a record that was refused, and the record."""
     from streams.dlq_show import show as shown
@@ -57,7 +57,7 @@ def show(
     if raw:
         sys.stdout.buffer.write(found.raw)
     else:
-        typer.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else str(found))
+        print_answer(found, as_json=as_json)
 
 
 @app.command()
@@ -70,7 +70,7 @@ def redrive(  # noqa: PLR0913 - the options of a command
     all_: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also what was redriven and not refused since.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Let the records of dead letters in, once their mapping or their source is mended; run again, it goes on."""
     from streams.dlq_redrive import plan
@@ -88,7 +88,7 @@ def redrive(  # noqa: PLR0913 - the options of a command
         raise typer.Exit(_NOT_ALL)
     with showing(sys.stderr.isatty()) as advance:
         outcome = redriven(settings, planned, advance)
-    typer.echo(json.dumps(outcome.as_json(), ensure_ascii=False) if as_json else str(outcome))
+    print_answer(outcome, as_json=as_json)
     if not outcome.complete:
         raise typer.Exit(_NOT_ALL)
 

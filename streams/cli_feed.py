@@ -1,16 +1,16 @@
 """The commands `churnwatch feed ...`: what people know about the silence of a feed."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from streams.cli_output import AsJson, print_answer
 
 if TYPE_CHECKING:
     from streams.feed_command import SpanSent
 
 Feed = Annotated[str, typer.Argument(metavar="NAME", help="The feed, as the rules and the file of sources call it.")]
 By = Annotated[str, typer.Option(help="Who says so, for the trail.", envvar="USER")]
-Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
 
 app = typer.Typer(help="Say what the silence of a feed was: true, or events that are lost.", no_args_is_help=True)
 
@@ -22,7 +22,7 @@ def confirm(
     from_: Annotated[str | None, typer.Option("--from", help="An instant; by default as the feed's open alert says.")] = None,
     until: Annotated[str | None, typer.Option(help="An instant, which may lie ahead; by default in 24 hours.")] = None,
     by: By = "unknown",
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say that the silence is true (the shop is closed): time goes on for the feed."""
     from streams.feed_command import confirm as confirmed
@@ -39,7 +39,7 @@ def gap(
     until: Annotated[str, typer.Argument(metavar="UNTIL", help="An instant; events at it are there again.")],
     *,
     by: By = "unknown",
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say that events are lost for good: silences are extended by that time, windows that overlap it are unknown."""
     from streams.feed_command import gap as lost
@@ -60,4 +60,4 @@ def _instant(text: str | None) -> int | None:
 
 
 def _say(sent: "SpanSent", *, as_json: bool) -> None:
-    typer.echo(json.dumps(sent.as_json(), ensure_ascii=False) if as_json else str(sent))
+    print_answer(sent, as_json=as_json)

@@ -1,10 +1,11 @@
 """The command `churnwatch mapping check`: try a mapping before anything depends on it."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from streams.cli_output import AsJson, print_answer
 
 if TYPE_CHECKING:
     from streams.mapping_findings import Findings
@@ -30,7 +31,7 @@ def check(
     records: Annotated[int, typer.Option(min=1, help="How many records of the topic.")] = 1_000,
     newest: Annotated[bool, typer.Option("--newest", help="The topic's newest records, not its oldest.")] = False,
     sample: Annotated[int, typer.Option(min=0, help="How many are shown before and after.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a mapping reads and makes, and try it on a file or a topic: what would become of the records."""
     from streams import mapping_check
@@ -51,4 +52,4 @@ def check(
 
 
 def _say(findings: "Findings", *, as_json: bool) -> None:
-    typer.echo(json.dumps(findings.as_json(), ensure_ascii=False) if as_json else str(findings))
+    print_answer(findings, as_json=as_json)

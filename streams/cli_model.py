@@ -1,9 +1,10 @@
 """The commands `churnwatch model ...`: look at the models, and go back to an older one."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from streams.cli_output import AsJson, print_answer
 
 if TYPE_CHECKING:
     from streams.model_words import Changed, Models, Shown
@@ -11,13 +12,12 @@ if TYPE_CHECKING:
 Version = Annotated[str, typer.Argument(help="As `list` shows it.")]
 By = Annotated[str, typer.Option(help="Who does it, for the trail.", envvar="USER")]
 Why = Annotated[str, typer.Option(help="For the trail.")]
-Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
 
 app = typer.Typer(help="Look at the models, and go back to an older one.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_(*, as_json: Machine = False) -> None:
+def list_(*, as_json: AsJson = False) -> None:
     """Show the models that are kept, which is in force, and who went back to one."""
     from streams.model_command import list_models
     from streams.settings import load_settings
@@ -29,7 +29,7 @@ def list_(*, as_json: Machine = False) -> None:
 def show(
     version: Annotated[str | None, typer.Argument(help="As `list` shows it; by default the one in force.")] = None,
     *,
-    as_json: Machine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show one model: quality and weights."""
     from streams.model_command import show_model
@@ -39,7 +39,7 @@ def show(
 
 
 @app.command()
-def rollback(version: Version, *, by: By = "unknown", why: Why = "", as_json: Machine = False) -> None:
+def rollback(version: Version, *, by: By = "unknown", why: Why = "", as_json: AsJson = False) -> None:
     """Put an older model in force at once, and hold it; learning goes on."""
     from streams.model_command import rollback as gone_back
     from streams.settings import load_settings
@@ -48,7 +48,7 @@ def rollback(version: Version, *, by: By = "unknown", why: Why = "", as_json: Ma
 
 
 @app.command()
-def resume(*, by: By = "unknown", why: Why = "", as_json: Machine = False) -> None:
+def resume(*, by: By = "unknown", why: Why = "", as_json: AsJson = False) -> None:
     """Put the newest model in force, and let new ones follow."""
     from streams.model_command import resume as resumed
     from streams.settings import load_settings
@@ -57,4 +57,4 @@ def resume(*, by: By = "unknown", why: Why = "", as_json: Machine = False) -> No
 
 
 def _say(found: "Models | Shown | Changed", *, as_json: bool) -> None:
-    typer.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else str(found))
+    print_answer(found, as_json=as_json)

@@ -1,12 +1,10 @@
 """The commands about the read model in Redis."""
 
-import json
 import sys
-from typing import Annotated
 
 import typer
 
-Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
+from streams.cli_output import AsJson, print_json
 
 rebuild = typer.Typer(help="Makes what is derived from the topics anew.", no_args_is_help=True)
 
@@ -17,7 +15,7 @@ def only_by_name() -> None:
 
 
 @rebuild.command()
-def redis(*, as_json: Machine = False) -> None:
+def redis(*, as_json: AsJson = False) -> None:
     """Make the read model in Redis anew, from all that the topics hold; workers may run meanwhile."""
     from streams.rebuild import rebuild_redis
     from streams.settings import load_settings
@@ -25,6 +23,6 @@ def redis(*, as_json: Machine = False) -> None:
     done = rebuild_redis(load_settings(), bar=sys.stderr.isatty())
     typer.echo(str(done), err=as_json)
     if as_json:
-        typer.echo(json.dumps(done.as_json()))
+        print_json(done.as_json())
     if done.refused:
         raise typer.Exit(1)

@@ -1,9 +1,10 @@
 """The commands `churnwatch risk ...`: who is at risk."""
 
-import json
 from typing import Annotated
 
 import typer
+
+from streams.cli_output import AsJson, print_json
 
 app = typer.Typer(help="Who is at risk.", no_args_is_help=True)
 
@@ -19,7 +20,7 @@ def list_(
     top: Annotated[int, typer.Option(help="Most customers.", min=1)] = 50,
     owner: Annotated[str | None, typer.Option(help="Only customers of this owner.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets, with a heading.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say whom to call today: the customers with the most at stake, by probability times yearly value."""
     from streams import risk_list
@@ -29,6 +30,6 @@ def list_(
         raise typer.BadParameter("--csv and --json exclude each other")
     rows = risk_list.risk_list(load_settings(), top=top, owner=owner)
     if as_json:
-        typer.echo(json.dumps({"customers": [row.as_json() for row in rows]}, ensure_ascii=False))
+        print_json({"customers": [row.as_json() for row in rows]})
     else:
         typer.echo(risk_list.as_csv(rows) if as_csv else risk_list.as_text(rows), nl=not as_csv)

@@ -1,10 +1,11 @@
 """The commands `churnwatch route ...`: who is told of which alerts."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from streams.cli_output import AsJson, print_json
 
 FAULTY = 1
 
@@ -45,7 +46,7 @@ def try_(
     ] = None,
     at: Annotated[str | None, typer.Option(help="When it opens, like 2026-01-31T23:00:00+08:00; now without it.")] = None,
     text: Annotated[bool, typer.Option("--text", help="With what each person would read.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say who would be told of an alert, when and why; without an id of every alert in the file. Nothing is sent."""
     from schemas.errors import ContractError
@@ -69,7 +70,7 @@ def try_(
         histories = all_in_file(source) if alert_id is None else [in_file(source, alert_id)]
     found = tried(histories, file, at_ms)
     if as_json:
-        typer.echo(json.dumps({"at_ms": at_ms, "alerts": [one.as_json() for one in found]}, ensure_ascii=False))
+        print_json({"at_ms": at_ms, "alerts": [one.as_json() for one in found]})
     else:
         typer.echo("\n".join(one.shown(texts=text) for one in found) or "there is no alert in the file")
 

@@ -1,10 +1,11 @@
 """The commands `churnwatch rules ...`: look at a rules file, and put it in force."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from streams.cli_output import AsJson, print_answer
 
 if TYPE_CHECKING:
     from streams.rules_command import Difference, InForce, Published
@@ -14,7 +15,6 @@ _DIFFERS: Final = 1
 RulesFile = Annotated[Path, typer.Argument(help="The rules file.", exists=True, dir_okay=False)]
 Other = Annotated[Path | None, typer.Argument(help="Another rules file.", exists=True, dir_okay=False)]
 By = Annotated[str, typer.Option(help="Who publishes, for the audit trail.", envvar="USER")]
-Machine = Annotated[bool, typer.Option("--json", help="For machines: one JSON object on the last line.")]
 
 app = typer.Typer(help="Look at a rules file, and put it in force.", no_args_is_help=True)
 
@@ -28,7 +28,7 @@ def check(file: RulesFile) -> None:
 
 
 @app.command()
-def show(*, as_json: Machine = False) -> None:
+def show(*, as_json: AsJson = False) -> None:
     """Show the rules in force, who published them and when, and what was published before."""
     from streams.rules_command import show as in_force
     from streams.settings import load_settings
@@ -37,7 +37,7 @@ def show(*, as_json: Machine = False) -> None:
 
 
 @app.command()
-def diff(file: RulesFile, other: Other = None, *, as_json: Machine = False) -> None:
+def diff(file: RulesFile, other: Other = None, *, as_json: AsJson = False) -> None:
     """Show what a file changes in the rules in force; or, with two files, what the second changes in the first."""
     from streams.rules_command import diff_files, diff_in_force
     from streams.settings import load_settings
@@ -49,7 +49,7 @@ def diff(file: RulesFile, other: Other = None, *, as_json: Machine = False) -> N
 
 
 @app.command()
-def publish(file: RulesFile, *, by: By = "unknown", as_json: Machine = False) -> None:
+def publish(file: RulesFile, *, by: By = "unknown", as_json: AsJson = False) -> None:
     """Put a rules file in force; one with faults changes nothing."""
     from streams.rules_command import publish as published
     from streams.settings import load_settings
@@ -58,4 +58,4 @@ def publish(file: RulesFile, *, by: By = "unknown", as_json: Machine = False) ->
 
 
 def _say(found: "InForce | Difference | Published", *, as_json: bool) -> None:
-    typer.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else str(found))
+    print_answer(found, as_json=as_json)
