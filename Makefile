@@ -26,7 +26,7 @@ CORE_TESTS := tests/unit tests/properties tests/golden tests/compatibility
 # together for what it sets up.
 FILES_AT_ONCE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help install check format check-pythons test test-kafka demo golden keep-release bench bench-ingest bench-mapping bench-headers bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-webhook bench-redis bench-soak dashboards flame bench-engine bench-model bench-incidents evaluate requirements clean
+.PHONY: help install check format audit check-pythons test test-kafka demo golden keep-release bench bench-ingest bench-mapping bench-headers bench-latency bench-recovery bench-idle bench-scale bench-kill bench-door bench-webhook bench-redis bench-soak dashboards flame bench-engine bench-model bench-incidents evaluate requirements clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

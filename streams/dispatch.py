@@ -13,7 +13,7 @@ from aiokafka.structs import TopicPartition
 from faust import App
 from faust.types import TP
 
-from schemas.deliveries import StormOrder, ToldRecord
+from schemas.deliveries import AnyLedger, StormOrder, ToldRecord
 from sinks.base import Sink
 from sinks.plans import plan_for
 from sinks.routes import Recipient, Routes
@@ -39,6 +39,8 @@ _AGAIN_AFTER_S: Final = 1.0
 _EVENT_CLOCK_CHECK_S: Final = 0.5
 _FINISH_WITHIN_S: Final = 1.0
 """For calls that are under way when this process is to tell nobody any more: less than a role has for its stop."""
+_FORGET_AFTER_S: Final = 3_600.0
+"""While workers get another file one after the other, one with the old file may be the owner once more."""
 
 log = structlog.get_logger("churn.dispatch")
 
@@ -98,8 +100,17 @@ class Dispatch:
 
     app: App
 
-    def __init__(self, settings: Settings, routes: Routes, new_plan: NewPlan, new_sink: NewSink) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        routes: Routes,
+        new_plan: NewPlan,
+        new_sink: NewSink,
+        *,
+        forget_after_s: float = _FORGET_AFTER_S,
+    ) -> None:
         self.settings = settings
+        self._forget_after_s = forget_after_s
         self.counters: Mapping[str, LaneCounters] = {name: LaneCounters() for name in routes.recipients}
         self.lanes: dict[str, Lane] = {}
         """Those that run now."""
@@ -172,11 +183,10 @@ class Dispatch:
         """
         log.info("dispatch.began", generation=generation, recipients=",".join(self._routes.recipients))
         await self._prove(generation)
-        await self._forget_who_left()
         await self._follow_time_once()
         works = [self._run_lane(recipient, generation) for recipient in self._routes.recipients.values()]
         lanes = [asyncio.create_task(work) for work in works]
-        tasks = [*lanes, asyncio.create_task(self._follow_time())]
+        tasks = [*lanes, asyncio.create_task(self._follow_time()), asyncio.create_task(self._forget_who_left())]
         if self._routes.counts_customers:
             tasks.append(asyncio.create_task(self._customers.run()))
         try:
@@ -215,11 +225,17 @@ class Dispatch:
 
     async def _forget_who_left(self) -> None:
         """Of those who are not in the file any more nothing is kept: nobody would take out of it who is erased."""
-        for name in sorted(self.ledger.recipients() - self._routes.recipients.keys()):
-            rows = [row for row in self.ledger.rows() if row.recipient == name]
-            waited = sum(isinstance(row, ToldRecord) and row.told == "waits" for row in rows)
-            log.warning("dispatch.recipient_left", recipient=name, never_told=waited)
-            await self._writer.write([], [row.key() for row in rows])
+        left = sorted(self.ledger.recipients() - self._routes.recipients.keys())
+        for name in left:
+            waiting = sum(isinstance(row, ToldRecord) and row.told == "waits" for row in self._rows_of(name))
+            log.warning("dispatch.recipient_left", recipient=name, waiting=waiting, forgotten_in_s=self._forget_after_s)
+        await asyncio.sleep(self._forget_after_s)
+        for name in left:
+            await self._writer.write([], [row.key() for row in self._rows_of(name)])
+            log.info("dispatch.recipient_forgotten", recipient=name)
+
+    def _rows_of(self, name: str) -> list[AnyLedger]:
+        return [row for row in self.ledger.rows() if row.recipient == name]
 
     async def _until_read(self, generation: int) -> None:
         """Wait until everything is known that stands in the topic now.

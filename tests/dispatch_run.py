@@ -99,8 +99,10 @@ class Notes:
 
 
 @asynccontextmanager
-async def dispatching(settings: Settings, routes: Routes, sinks: dict[str, Notes]) -> AsyncIterator[Dispatch]:
-    dispatch = Dispatch(settings, routes, new_plan, lambda recipient, _: sinks[recipient.name])
+async def dispatching(
+    settings: Settings, routes: Routes, sinks: dict[str, Notes], *, forget_after_s: float = 3_600.0
+) -> AsyncIterator[Dispatch]:
+    dispatch = Dispatch(settings, routes, new_plan, lambda recipient, _: sinks[recipient.name], forget_after_s=forget_after_s)
     roles = Roles({"deliver-dispatch": app_of(dispatch)})
     try:
         await roles.start()

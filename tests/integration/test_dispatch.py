@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -245,6 +246,7 @@ async def test_a_broker_that_does_not_take_what_is_remembered_ends_nothing(
 async def test_who_left_the_file_leaves_nothing_and_begins_anew_when_it_comes_back(settings: Settings) -> None:
     storm = StormLimit(within_ms=HOUR_MS, customers=1)
     everybody = replace(routes_to(room="people", erp="machine"), storm=storm)
+    without_the_room = replace(routes_to(erp="machine"), storm=storm)
     async with dispatching(settings, everybody, {"room": Notes(), "erp": Notes()}) as dispatch:
         await begun(dispatch, "room", "erp")
         await tell(settings, [transition(f"s{number}", 1, "opened") for number in range(6)])
@@ -253,11 +255,12 @@ async def test_who_left_the_file_leaves_nothing_and_begins_anew_when_it_comes_ba
 
     erp, back = Notes(), Notes()
     with capture_logs() as logs:
-        async with dispatching(settings, replace(routes_to(erp="machine"), storm=storm), {"erp": erp}) as dispatch:
+        async with dispatching(settings, without_the_room, {"erp": erp}, forget_after_s=0.5) as dispatch:
             await begun(dispatch, "erp")
+            await until(lambda: any(line["event"] == "dispatch.recipient_forgotten" for line in logs))
             assert dispatch.waiting() == {}
     (left,) = [line for line in logs if line["event"] == "dispatch.recipient_left"]
-    assert (left["recipient"], left["never_told"]) == ("room", 5)
+    assert (left["recipient"], left["waiting"], left["forgotten_in_s"]) == ("room", 5, 0.5)
     assert [key for key in await kept(settings) if key.startswith("room/")] == []
     assert await asyncio.to_thread(held, settings) == []
 
@@ -266,6 +269,21 @@ async def test_who_left_the_file_leaves_nothing_and_begins_anew_when_it_comes_ba
         await tell(settings, [transition("s1", 2, "resolved"), transition("new", 1, "opened")])
         await until(lambda: len(erp.heard) == 2)
         await until(lambda: back.heard == [("new", 1)])
+
+
+async def test_who_is_back_within_the_hour_has_missed_nothing(settings: Settings) -> None:
+    """Workers get a new file one after the other, and the owner of the topic may be one with the old file once more."""
+    new, old = routes_to(erp="machine", crm="machine"), routes_to(erp="machine")
+    erp, crm = Notes(), Notes()
+    #  crm:   in the file     not in it     in it again
+    #         a               b             hears a, b, c
+    for routes, name in ((new, "a"), (old, "b"), (new, "c")):
+        async with dispatching(settings, routes, {"erp": erp, "crm": crm}) as dispatch:
+            await begun(dispatch, *routes.recipients)
+            await tell(settings, [transition(name, 1, "opened")])
+            for sink in (erp, crm)[: len(routes.recipients)]:
+                await until(partial(sink.heard.__contains__, (name, 1)))
+    assert crm.heard == erp.heard == [("a", 1), ("b", 1), ("c", 1)]
 
 
 async def test_of_an_erased_customer_nothing_is_kept_and_nothing_told(settings: Settings) -> None:
