@@ -84,7 +84,8 @@ async def test_workers_wait_for_it_and_go_on_from_where_it_was_read_to(bootstrap
             await rebuilt(settings)
             await decisions.a_round()
             await until(lambda: same(settings, url))
-            assert counters.records - taken <= 3 * CUSTOMERS  # the last round, not everything once more
+            # The last round, and the batch that was in Redis and not yet counted; not everything, seven rounds, once more.
+            assert counters.records - taken < 2 * 3 * CUSTOMERS
         client.close()
 
 
