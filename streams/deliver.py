@@ -159,7 +159,7 @@ class Deliver:
         for name, tp in partitions.items():
             if await consumer.read_from(tp, offsets[name]):
                 self._opened[tp] = consumer.seeks(tp)
-        self._is_open = generation == self.app.consumer_generation_id
+        self._is_open = generation == self.app.consumer_generation_id and self._opened.keys() == self._assigned
 
     def _close_partitions(self) -> None:
         """What is handed over of them from now on is not looked at, until they are opened."""
