@@ -46,7 +46,7 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """Everything that a deployment may choose. What changes a decision is not here: it stands in the rules file."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
     bootstrap: _Servers = Field("127.0.0.1:9092", description="Kafka brokers to begin with, `host:port` with commas between.")
     kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(

@@ -136,3 +136,21 @@ def test_every_service_says_when_it_is_well_and_gives_up_rights() -> None:
         assert "healthcheck" in service or name in WORKERS, name
         if name != "kafka":
             assert service["cap_drop"] == ["ALL"], name
+
+
+def test_who_tells_and_who_serves_links_have_the_file_of_routes_where_one_is_named_and_nobody_else() -> None:
+    given = {name for name, service in WORKERS.items() if "CHURN_ROUTES" in service.get("environment", {})}
+
+    assert given == {"deliver", "door"}
+    for name in given:
+        _, _, inside = WORKERS[name]["environment"]["CHURN_ROUTES"].partition(":+")
+        assert any(f":{inside.removesuffix('}')}:ro" in mount for mount in WORKERS[name]["volumes"]), name
+        # A service that adds to what all have does not lose it.
+        assert WORKERS[name]["environment"].items() >= WORKERS["ingest"]["environment"].items()
+
+
+def test_who_drops_all_rights_does_not_begin_as_root() -> None:
+    begin_as_others = {"prom/prometheus", "grafana/grafana", "churnwatch"}  # USER nobody, 472, 10001 in their images
+    for name, service in SERVICES.items():
+        if service.get("cap_drop") == ["ALL"]:
+            assert service["image"].partition(":")[0] in begin_as_others or service["user"].partition(":")[0].isdigit(), name

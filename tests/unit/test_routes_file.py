@@ -115,7 +115,7 @@ def test_the_example_loads_without_its_secrets() -> None:
     assert (ben.zone.key, ben.manners.budget, room.manners.budget) == ("Europe/Berlin", Budget(at_once=0), None)
     assert routes.storm_limit("no-order-30d") == StormLimit(HOUR_MS, 1000)
     assert routes.storm_limit("another") == StormLimit(HOUR_MS, 200, 0.05)
-    assert routes.links == LinkTerms("https://churn.example.com", (Secret(None, "env:CHURN_LINK_SECRET"),), 7 * 24 * HOUR_MS)
+    assert routes.links == LinkTerms("https://churn.example.com", (Secret(None, "env:LINK_SECRET"),), 7 * 24 * HOUR_MS)
     assert [(route.number, route.to) for route in routes.routes][1:] == [(2, ("owner",)), (3, ("erp",))]
 
 

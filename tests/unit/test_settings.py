@@ -51,6 +51,14 @@ def test_an_empty_prefix_is_refused_because_topics_would_be_anybody_s() -> None:
         load_settings(prefix="")
 
 
+def test_an_empty_variable_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    not_set = load_settings()
+    for name in ("CHURN_ROUTES", "CHURN_ARCHIVE", "CHURN_TICK_MS", "CHURN_PREFIX"):
+        monkeypatch.setenv(name, "")
+    assert load_settings() == not_set
+    assert not_set.routes is not_set.archive is None
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         load_settings().tick_ms = 1
