@@ -1,6 +1,9 @@
 """A value that nobody may see: it shows where it stands, never what it is."""
 
+import base64
+from collections.abc import Iterable, Iterator
 from typing import Final
+from urllib.parse import quote, unquote
 
 _MASK: Final = "***"
 
@@ -52,3 +55,20 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a secret is not written anywhere")
+
+
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """What another side says, with `***` for what it repeats of ours, also as that stands in an address or in base64.
+
+    >>> hidden("no such path: /services/a%2Fb", ["a/b"])
+    'no such path: /services/***'
+    """
+    forms = {form for secret in secrets for form in _forms(secret) if form}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, _MASK)
+    return text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield from (secret, quote(secret), quote(secret, safe=""), unquote(secret))
+    yield base64.b64encode(secret.encode()).decode().rstrip("=")

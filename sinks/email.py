@@ -13,7 +13,7 @@ from typing import Final
 
 import aiosmtplib
 
-from schemas.secret import Secret
+from schemas.secret import Secret, hidden
 from sinks.base import Delivery, Notice, SinkError
 from sinks.http_calls import tls_context
 from sinks.media import HTML, PLAIN
@@ -115,13 +115,21 @@ class EmailSink:
         except aiosmtplib.SMTPAuthenticationError as error:
             raise SinkError(f"{where} does not take user and password ({error.code}): check them", retryable=True) from None
         except aiosmtplib.SMTPRecipientsRefused as error:
-            raise _refusal(where, error.recipients[0].code, error.recipients[0].message) from None
+            raise self._refusal(where, error.recipients[0].code, error.recipients[0].message) from None
         except aiosmtplib.SMTPResponseException as error:
-            raise _refusal(where, error.code, error.message) from None
+            raise self._refusal(where, error.code, error.message) from None
         except ssl.SSLCertVerificationError as error:
             raise SinkError(f"{where}: its certificate is not to be trusted: {error.verify_message}", retryable=True) from None
         except (aiosmtplib.SMTPException, OSError) as error:  # SSLError and TimeoutError are OSErrors
             raise SinkError(f"{where}: {_said(error)}", retryable=True) from None
+
+    def _refusal(self, where: str, code: int, said: str) -> SinkError:
+        password = self._terms.password
+        said = said if password is None else hidden(said, [password.reveal()])
+        text = f"{where} answers {code} ({said[:200]})"
+        if code == _AUTHENTICATION_FAILED:
+            return SinkError(f"{text}: check user and password", retryable=True)
+        return SinkError(text, retryable=True) if 400 <= code < 500 else SinkError(text, retryable=False, refused=(0,))
 
     async def _secure(self, client: aiosmtplib.SMTP) -> None:
         """TLS before anything is said.
@@ -154,13 +162,6 @@ def address_fault(text: str) -> str | None:
 
 def _name(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:40]
-
-
-def _refusal(where: str, code: int, said: str) -> SinkError:
-    text = f"{where} answers {code} ({said[:200]})"
-    if code == _AUTHENTICATION_FAILED:
-        return SinkError(f"{text}: check user and password", retryable=True)
-    return SinkError(text, retryable=True) if 400 <= code < 500 else SinkError(text, retryable=False, refused=(0,))
 
 
 def _said(error: Exception) -> str:

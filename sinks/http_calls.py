@@ -4,7 +4,7 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 from yarl import URL
 
-from schemas.secret import Secret
+from schemas.secret import Secret, hidden
 from sinks.addresses import is_public
 from sinks.base import SinkError
 
@@ -26,6 +26,8 @@ _READ_AT_MOST: Final = 16_384
 _SHOWN_AT_MOST: Final = 200
 _CONNECTIONS: Final = 16
 _LONGEST_WAIT_S: Final = 3_600.0
+_LEAST_SECRET: Final = 8
+"""Letters of a part of an address that may be what makes it secret."""
 _BUSY: Final = frozenset({408, 425, 429})
 _CREDENTIALS: Final = frozenset({401, 403, 407})
 _WRONG_ADDRESS: Final = frozenset({404, 405})
@@ -52,7 +54,7 @@ class Answer(NamedTuple):
 
     status: int
     text: str
-    """The first 16 KiB of the body."""
+    """The first 16 KiB of the body, without our secrets: what answers may repeat what it was asked."""
 
 
 class HttpCaller:
@@ -73,6 +75,7 @@ class HttpCaller:
         self._session: aiohttp.ClientSession | None = None
         self.origin: Final = str(self._url.origin())
         """Scheme, host and port: all of the address that may be shown."""
+        self._secrets = tuple(_secrets_of(terms))
 
     async def post(self, body: bytes, headers: Mapping[str, str], query: Mapping[str, str] | None = None) -> Answer:
         """Post once; the parameters of `query` are added to the address.
@@ -86,7 +89,7 @@ class HttpCaller:
         url = self._url.update_query(query) if query else self._url
         try:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                answer = Answer(response.status, await _head_of(response))
+                answer = Answer(response.status, hidden(await _head_of(response), self._secrets))
                 if not 200 <= answer.status < 300:
                     raise _refusal(self.origin, answer, response.headers)
                 return answer
@@ -185,6 +188,17 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     except (ValueError, TypeError):
         return None
     return min(max(wait.total_seconds(), 0.0), _LONGEST_WAIT_S)
+
+
+def _secrets_of(terms: CallTerms) -> Iterator[str]:
+    """What an answer may not show if it repeats the request: the header, with and without its scheme, and the address."""
+    if terms.authorization is not None:
+        header = terms.authorization.reveal()
+        yield from (header, header.rpartition(" ")[2])
+    if terms.url.stands_in:
+        url = URL(terms.url.reveal())
+        parts = (str(url), url.path_qs, *url.parts, *url.query.values())
+        yield from (part for part in parts if len(part) >= _LEAST_SECRET)
 
 
 async def _head_of(response: aiohttp.ClientResponse) -> str:

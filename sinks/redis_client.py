@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from schemas.secret import Secret
+from schemas.secret import Secret, hidden
 
 _TIMEOUT_S: Final = 5.0
 _USER_INFO: Final = re.compile(r"(?<=://)[^/\s]*@|(?<=[?&]password=)[^&\s]*")
@@ -28,6 +28,12 @@ class RedisTerms:
 
     def __str__(self) -> str:
         return without_password(self.url)
+
+    def shown(self, error: Exception) -> str:
+        """What an error says; a server may repeat the password, as one that does not know the command."""
+        ours = [] if self.password is None else [self.password.reveal()]
+        ours += [urlsplit(self.url).password or "", *parse_qs(urlsplit(self.url).query).get("password", [])]
+        return hidden(str(error), ours)
 
     def client(self, **options: Any) -> "AsyncRedis":  # noqa: ANN401 - as the library
         """A client for an event loop. Nothing is connected yet."""

@@ -161,7 +161,7 @@ class RedisStore:
 
     def explained(self, error: Exception) -> SinkError:
         """What an error of the library means."""
-        says = str(error)
+        says = self.terms.shown(error)
         if says.startswith(scripts.GONE):
             self.run = None
             return StoreMoved(f"{self.terms}: {says.removeprefix(scripts.GONE).strip()}")

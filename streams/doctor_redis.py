@@ -28,7 +28,7 @@ def redis_findings(settings: Settings) -> Iterator[Finding]:
     try:
         yield from _of_server(terms, client)
     except (RedisError, OSError) as error:
-        yield _bad(f"{terms} does not answer ({error}): start Redis or Valkey, or set CHURN_REDIS_URL")
+        yield _bad(f"{terms} does not answer ({terms.shown(error)}): start Redis or Valkey, or set CHURN_REDIS_URL")
     finally:
         client.close()
 

@@ -60,7 +60,7 @@ async def from_redis(settings: Settings, terms: RedisTerms, top: int, owner: str
                 pipe.hgetall(keys.profile(customer))
             profiles = dict(zip(customers, await pipe.execute(), strict=True))
     except (RedisError, OSError) as error:
-        raise ReadModelUnfit(f"{terms} does not answer: {error}") from None
+        raise ReadModelUnfit(f"{terms} does not answer: {terms.shown(error)}") from None
     finally:
         await client.aclose()
     risks = {customer: risk_in(profile, customer) for customer, profile in profiles.items()}
