@@ -3,12 +3,15 @@
 import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 from zlib import crc32
 
 from schemas.instants import DAY_MS
 
 Feeds = tuple[str, ...]
 """Names of feeds, sorted."""
+TIDY_AT: Final = 1_024
+"""Entries of a later day from which on those that do not stand any more are looked for."""
 
 
 def clock_key(feeds: Feeds) -> int:
@@ -23,6 +26,8 @@ class _Clock:
     """A heap of what is due until the end of `day`."""
     later: dict[int, list[str]] = field(default_factory=dict)
     """Customers by the day on which they are due."""
+    tidy_at: dict[int, int] = field(default_factory=dict)
+    """By day: entries from which on they are tidied again."""
     day: int = -1
     """The day that the clock has reached, counted from the epoch."""
 
@@ -31,7 +36,8 @@ class Timers:
     """The next wake-up of every customer, one per set of feeds; the customers' states say when, here is an order of them.
 
     A wake-up that moved leaves its old entry behind; it is recognised, and dropped, when it comes up. Of what is due on a
-    later day only the customer is noted: most of them wait for weeks, and there are many.
+    later day only the customer is noted: most of them wait for weeks, and there are many. A customer whose alerts come and
+    go is noted for such a day again and again, so a day's entries are tidied whenever they have doubled.
 
     Args:
         wakes_of: the wake-ups that a customer's state names, by `clock_key`.
@@ -50,7 +56,11 @@ class Timers:
         if day <= clock.day:
             heapq.heappush(clock.today, (due_ms, customer_id))
         else:
-            clock.later.setdefault(day, []).append(customer_id)
+            noted = clock.later.setdefault(day, [])
+            noted.append(customer_id)
+            if len(noted) >= clock.tidy_at.get(day, TIDY_AT):
+                noted[:] = [known for known in dict.fromkeys(noted) if self._due_on(known, clock, day) is not None]
+                clock.tidy_at[day] = max(TIDY_AT, 2 * len(noted))
 
     def pop_due(self, now_ms: Callable[[Feeds], int | None]) -> tuple[int, str, Feeds] | None:
         """Take the earliest wake-up that the clock of its feeds has reached; ties go by customer, then feeds."""
@@ -79,11 +89,15 @@ class Timers:
     def _begin(self, clock: _Clock, day: int) -> None:
         """The clock has reached another day."""
         for reached in sorted(known for known in clock.later if known <= day):
+            clock.tidy_at.pop(reached, None)
             for customer_id in clock.later.pop(reached):
-                due_ms = self._wakes_of(customer_id).get(clock.key)
-                if due_ms is not None and due_ms // DAY_MS == reached:
+                if (due_ms := self._due_on(customer_id, clock, reached)) is not None:
                     heapq.heappush(clock.today, (due_ms, customer_id))
         clock.day = day
+
+    def _due_on(self, customer_id: str, clock: _Clock, day: int) -> int | None:
+        due_ms = self._wakes_of(customer_id).get(clock.key)
+        return due_ms if due_ms is not None and due_ms // DAY_MS == day else None
 
     def _top(self, clock: _Clock, reached_ms: int) -> tuple[int, str] | None:
         """What comes first of today, if it is due."""

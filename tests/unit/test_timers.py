@@ -1,9 +1,13 @@
 """Timers: whatever the clocks do, wake-ups come in the order of time, and only those that still stand."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.timers import Feeds, Timers, clock_key
+from detectors import timers
+from detectors.timers import TIDY_AT, Feeds, Timers, clock_key
 from schemas.instants import DAY_MS, HOUR_MS
 
 ORDERS: Feeds = ("orders",)
@@ -77,10 +81,33 @@ def test_of_a_customer_who_is_gone_nothing_is_heard() -> None:
     assert line.reach(3 * DAY_MS, TICKETS) == []
 
 
+def test_who_is_put_off_again_and_again_is_not_noted_each_time() -> None:
+    #  day 0                   30
+    #  near, far, near, far    X
+    line = Line()
+    line.reach(0)
+    for now_ms in range(1, 20_000):
+        for name in ("ann", "bob", "cid"):
+            line.arm(name, now_ms)
+        assert len(line.reach(now_ms)) == 3
+        for name in ("ann", "bob", "cid"):
+            line.arm(name, 30 * DAY_MS)
+    assert len(line.timers) <= TIDY_AT
+    assert line.reach(31 * DAY_MS) == [(30 * DAY_MS, name) for name in ("ann", "bob", "cid")]
+
+
 moves = st.tuples(st.sampled_from("abc"), st.integers(0, 5 * 24))
 steps = st.lists(st.one_of(moves, st.integers(0, 5 * 24)), max_size=30)
 
 
+@pytest.fixture(scope="module", params=[1, TIDY_AT])
+def tidied(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timers, "TIDY_AT", request.param)
+        yield
+
+
+@pytest.mark.usefixtures("tidied")
 @given(steps)
 def test_who_is_woken_is_whoever_a_look_at_all_customers_finds(steps: list[tuple[str, int] | int]) -> None:
     line = Line()
