@@ -11,7 +11,7 @@ from schemas.instants import DAY_MS
 Feeds = tuple[str, ...]
 """Names of feeds, sorted."""
 TIDY_AT: Final = 1_024
-"""Entries of a later day from which on those that do not stand any more are looked for."""
+"""Entries of a later day from which on customers who are noted twice are looked for."""
 
 
 def clock_key(feeds: Feeds) -> int:
@@ -27,7 +27,7 @@ class _Clock:
     later: dict[int, list[str]] = field(default_factory=dict)
     """Customers by the day on which they are due."""
     tidy_at: dict[int, int] = field(default_factory=dict)
-    """By day: entries from which on they are tidied again."""
+    """By day: entries from which on that is done again."""
     day: int = -1
     """The day that the clock has reached, counted from the epoch."""
 
@@ -59,7 +59,7 @@ class Timers:
             noted = clock.later.setdefault(day, [])
             noted.append(customer_id)
             if len(noted) >= clock.tidy_at.get(day, TIDY_AT):
-                noted[:] = [known for known in dict.fromkeys(noted) if self._due_on(known, clock, day) is not None]
+                noted[:] = dict.fromkeys(noted)
                 clock.tidy_at[day] = max(TIDY_AT, 2 * len(noted))
 
     def pop_due(self, now_ms: Callable[[Feeds], int | None]) -> tuple[int, str, Feeds] | None:
@@ -91,13 +91,10 @@ class Timers:
         for reached in sorted(known for known in clock.later if known <= day):
             clock.tidy_at.pop(reached, None)
             for customer_id in clock.later.pop(reached):
-                if (due_ms := self._due_on(customer_id, clock, reached)) is not None:
+                due_ms = self._wakes_of(customer_id).get(clock.key)
+                if due_ms is not None and due_ms // DAY_MS == reached:
                     heapq.heappush(clock.today, (due_ms, customer_id))
         clock.day = day
-
-    def _due_on(self, customer_id: str, clock: _Clock, day: int) -> int | None:
-        due_ms = self._wakes_of(customer_id).get(clock.key)
-        return due_ms if due_ms is not None and due_ms // DAY_MS == day else None
 
     def _top(self, clock: _Clock, reached_ms: int) -> tuple[int, str] | None:
         """What comes first of today, if it is due."""

@@ -109,11 +109,12 @@ class ChatSink:
         try:
             found = orjson.loads(answer)
             code = int(found[self._format.code])
-            said = str(found.get("errmsg") or found.get("msg") or "")[:200]
+            says = str(found.get("errmsg") or found.get("msg") or "")
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
             raise SinkError(f"{origin} answers what this vendor never does; check the address", retryable=True) from None
         if code == 0:
             return
+        said = self._caller.without_secrets(says)[:200]
         if code in self._format.too_much:
             raise SinkError(f"{origin}: too many messages ({code} {said})", retryable=True, retry_after_s=_AGAIN_AFTER_S)
         if code in self._format.to_be_mended:

@@ -54,7 +54,7 @@ class Answer(NamedTuple):
 
     status: int
     text: str
-    """The first 16 KiB of the body, without our secrets: what answers may repeat what it was asked."""
+    """The first 16 KiB of the body."""
 
 
 class HttpCaller:
@@ -89,12 +89,16 @@ class HttpCaller:
         url = self._url.update_query(query) if query else self._url
         try:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                answer = Answer(response.status, hidden(await _head_of(response), self._secrets))
+                answer = Answer(response.status, await _head_of(response))
                 if not 200 <= answer.status < 300:
-                    raise _refusal(self.origin, answer, response.headers)
+                    raise _refusal(self.origin, answer.status, self.without_secrets(answer.text), response.headers)
                 return answer
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             raise SinkError(f"{self.origin}: {_said(error, self._terms.timeout_s)}", retryable=True) from None
+
+    def without_secrets(self, text: str) -> str:
+        """What came back, as it may be shown: who answers may repeat what it was asked."""
+        return hidden(text, self._secrets)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -209,9 +213,8 @@ async def _head_of(response: aiohttp.ClientResponse) -> str:
     return body.decode(errors="replace")
 
 
-def _refusal(origin: str, answer: Answer, headers: Mapping[str, str]) -> SinkError:
-    status = answer.status
-    said = f"{origin} answers {status}" + (f" ({shown})" if (shown := _shown(answer.text)) else "")
+def _refusal(origin: str, status: int, text: str, headers: Mapping[str, str]) -> SinkError:
+    said = f"{origin} answers {status}" + (f" ({shown})" if (shown := _shown(text)) else "")
     if status >= 500 or status in _BUSY:
         return SinkError(said, retryable=True, retry_after_s=retry_after_s(headers))
     if status in _CREDENTIALS:

@@ -9,7 +9,7 @@ from schemas.events import Verdict
 from streams.cli_output import AsJson, print_answer
 
 if TYPE_CHECKING:
-    from streams.actions import Desk, Sent
+    from streams.actions import Desk
 
 AlertId = Annotated[str, typer.Argument(metavar="ALERT_ID", help="An alert's id, or its first 8 characters or more.")]
 By = Annotated[str, typer.Option(help="Who does it.", envvar="USER")]
@@ -51,7 +51,7 @@ def explain(
 
 def ack(alert_id: AlertId, *, by: By = "unknown", as_json: AsJson = False) -> None:
     """Take care of an alert, so that it is not escalated."""
-    _say(_desk(by).ack(alert_id), as_json=as_json)
+    print_answer(_desk(by).ack(alert_id), as_json=as_json)
 
 
 def snooze(
@@ -74,7 +74,7 @@ def snooze(
         for_ms = (days or 0) * DAY_MS if for_ is None else exact_ms(for_)
     except ContractError as error:
         raise typer.BadParameter(error.message) from None
-    _say(_desk(by).snooze(alert_id, until_ms=until_ms, for_ms=for_ms), as_json=as_json)
+    print_answer(_desk(by).snooze(alert_id, until_ms=until_ms, for_ms=for_ms), as_json=as_json)
 
 
 def assign(
@@ -85,7 +85,7 @@ def assign(
     as_json: AsJson = False,
 ) -> None:
     """Give an alert to somebody."""
-    _say(_desk(by).assign(alert_id, to), as_json=as_json)
+    print_answer(_desk(by).assign(alert_id, to), as_json=as_json)
 
 
 def note(
@@ -96,7 +96,7 @@ def note(
     as_json: AsJson = False,
 ) -> None:
     """Remark on an alert, also on a closed one."""
-    _say(_desk(by).note(alert_id, text), as_json=as_json)
+    print_answer(_desk(by).note(alert_id, text), as_json=as_json)
 
 
 def judge(
@@ -107,7 +107,7 @@ def judge(
     as_json: AsJson = False,
 ) -> None:
     """Say whether an alert, also a closed one, was right; the metrics count it by rule."""
-    _say(_desk(by).judge(alert_id, verdict), as_json=as_json)
+    print_answer(_desk(by).judge(alert_id, verdict), as_json=as_json)
 
 
 def erase(
@@ -120,7 +120,7 @@ def erase(
     typer.echo(NOT_ERASED, err=True)
     if not yes:
         typer.confirm(f"erase customer {customer_id}?", abort=True, err=True)
-    _say(_desk("-").erase(customer_id), as_json=as_json)
+    print_answer(_desk("-").erase(customer_id), as_json=as_json)
 
 
 def _desk(by: str) -> "Desk":
@@ -128,7 +128,3 @@ def _desk(by: str) -> "Desk":
     from streams.settings import load_settings
 
     return Desk(load_settings(), by)
-
-
-def _say(sent: "Sent", *, as_json: bool) -> None:
-    print_answer(sent, as_json=as_json)

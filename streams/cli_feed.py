@@ -1,13 +1,10 @@
 """The commands `churnwatch feed ...`: what people know about the silence of a feed."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from streams.cli_output import AsJson, print_answer
-
-if TYPE_CHECKING:
-    from streams.feed_command import SpanSent
 
 Feed = Annotated[str, typer.Argument(metavar="NAME", help="The feed, as the rules and the file of sources call it.")]
 By = Annotated[str, typer.Option(help="Who says so, for the trail.", envvar="USER")]
@@ -29,7 +26,7 @@ def confirm(
     from streams.settings import load_settings
 
     from_ms, until_ms = _instant(from_), _instant(until)
-    _say(confirmed(load_settings(), name, from_ms=from_ms, until_ms=until_ms, by=by), as_json=as_json)
+    print_answer(confirmed(load_settings(), name, from_ms=from_ms, until_ms=until_ms, by=by), as_json=as_json)
 
 
 @app.command()
@@ -46,7 +43,7 @@ def gap(
     from streams.settings import load_settings
 
     from_ms, until_ms = _instant(from_), _instant(until)
-    _say(lost(load_settings(), name, from_ms=from_ms or 0, until_ms=until_ms or 0, by=by), as_json=as_json)
+    print_answer(lost(load_settings(), name, from_ms=from_ms or 0, until_ms=until_ms or 0, by=by), as_json=as_json)
 
 
 def _instant(text: str | None) -> int | None:
@@ -57,7 +54,3 @@ def _instant(text: str | None) -> int | None:
         return None if text is None else parse_instant(text)
     except ContractError as error:
         raise typer.BadParameter(error.message) from None
-
-
-def _say(sent: "SpanSent", *, as_json: bool) -> None:
-    print_answer(sent, as_json=as_json)

@@ -1,14 +1,11 @@
 """The command `churnwatch mapping check`: try a mapping before anything depends on it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from streams.cli_output import AsJson, print_answer
-
-if TYPE_CHECKING:
-    from streams.mapping_findings import Findings
 
 _FOUND_SOMETHING: Final = 1
 
@@ -46,10 +43,6 @@ def check(
         findings = mapping_check.check_topic(file, load_settings(), chosen, sample)
     else:
         findings = mapping_check.check(file)
-    _say(findings, as_json=as_json)
+    print_answer(findings, as_json=as_json)
     if findings.warnings:
         raise typer.Exit(_FOUND_SOMETHING)
-
-
-def _say(findings: "Findings", *, as_json: bool) -> None:
-    print_answer(findings, as_json=as_json)

@@ -1,13 +1,10 @@
 """The commands `churnwatch model ...`: look at the models, and go back to an older one."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from streams.cli_output import AsJson, print_answer
-
-if TYPE_CHECKING:
-    from streams.model_words import Changed, Models, Shown
 
 Version = Annotated[str, typer.Argument(help="As `list` shows it.")]
 By = Annotated[str, typer.Option(help="Who does it, for the trail.", envvar="USER")]
@@ -22,7 +19,7 @@ def list_(*, as_json: AsJson = False) -> None:
     from streams.model_command import list_models
     from streams.settings import load_settings
 
-    _say(list_models(load_settings()), as_json=as_json)
+    print_answer(list_models(load_settings()), as_json=as_json)
 
 
 @app.command()
@@ -35,7 +32,7 @@ def show(
     from streams.model_command import show_model
     from streams.settings import load_settings
 
-    _say(show_model(load_settings(), version), as_json=as_json)
+    print_answer(show_model(load_settings(), version), as_json=as_json)
 
 
 @app.command()
@@ -44,7 +41,7 @@ def rollback(version: Version, *, by: By = "unknown", why: Why = "", as_json: As
     from streams.model_command import rollback as gone_back
     from streams.settings import load_settings
 
-    _say(gone_back(load_settings(), version, by=by, why=why), as_json=as_json)
+    print_answer(gone_back(load_settings(), version, by=by, why=why), as_json=as_json)
 
 
 @app.command()
@@ -53,8 +50,4 @@ def resume(*, by: By = "unknown", why: Why = "", as_json: AsJson = False) -> Non
     from streams.model_command import resume as resumed
     from streams.settings import load_settings
 
-    _say(resumed(load_settings(), by=by, why=why), as_json=as_json)
-
-
-def _say(found: "Models | Shown | Changed", *, as_json: bool) -> None:
-    print_answer(found, as_json=as_json)
+    print_answer(resumed(load_settings(), by=by, why=why), as_json=as_json)

@@ -1,14 +1,11 @@
 """The commands `churnwatch rules ...`: look at a rules file, and put it in force."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from streams.cli_output import AsJson, print_answer
-
-if TYPE_CHECKING:
-    from streams.rules_command import Difference, InForce, Published
 
 _DIFFERS: Final = 1
 
@@ -33,7 +30,7 @@ def show(*, as_json: AsJson = False) -> None:
     from streams.rules_command import show as in_force
     from streams.settings import load_settings
 
-    _say(in_force(load_settings()), as_json=as_json)
+    print_answer(in_force(load_settings()), as_json=as_json)
 
 
 @app.command()
@@ -43,7 +40,7 @@ def diff(file: RulesFile, other: Other = None, *, as_json: AsJson = False) -> No
     from streams.settings import load_settings
 
     found = diff_in_force(file, load_settings()) if other is None else diff_files(file, other)
-    _say(found, as_json=as_json)
+    print_answer(found, as_json=as_json)
     if found.changes:
         raise typer.Exit(_DIFFERS)
 
@@ -54,8 +51,4 @@ def publish(file: RulesFile, *, by: By = "unknown", as_json: AsJson = False) -> 
     from streams.rules_command import publish as published
     from streams.settings import load_settings
 
-    _say(published(file, load_settings(), by), as_json=as_json)
-
-
-def _say(found: "InForce | Difference | Published", *, as_json: bool) -> None:
-    print_answer(found, as_json=as_json)
+    print_answer(published(file, load_settings(), by), as_json=as_json)

@@ -59,6 +59,8 @@ people:
 routes: [{to: [erp, pager, slack, feishu, dingtalk, wecom, ann]}]
 """
 ROOMS = ("erp", "pager", "slack", "feishu", "dingtalk", "wecom")
+TOLD = (*ROOMS, "ann")
+TROUBLE = ("sink.retry_scheduled", "sink.breaker_opened", "sink.refused")
 
 
 def forms_of(mark: str) -> Iterator[str]:
@@ -172,9 +174,9 @@ async def test_a_worker_that_fails_everywhere_shows_no_secret(
     )
     pages = ""
     with worker(settings, tmp_path / "said", "deliver", "door") as one:
-        await until(lambda: all(f"lane.began {name}" in lanes_of(one.said) for name in (*ROOMS, "ann")))
+        await until(lambda: named(one.said, "recipient", "lane.began") == {*TOLD})
         await tell(settings, [transition("a", 1, "opened")])
-        await until(lambda: all(name in troubled(one.said) for name in (*ROOMS, "ann", "redis")))
+        await until(lambda: named(one.said, "sink", *TROUBLE) == {*TOLD, "redis"})
         await until(lambda: "sink.refused" in one.said)
         for path in ("metrics", "version", "healthz", "readyz"):
             pages += await asyncio.to_thread(page, settings, path)
@@ -233,21 +235,10 @@ def test_the_search_finds_what_it_looks_for() -> None:
     assert shown_in("something else\nand more") == []
 
 
-def lanes_of(said: str) -> str:
-    """`lane.began NAME` for each, in whatever format."""
-    return " ".join(
-        f"lane.began {name}"
-        for name in (*ROOMS, "ann")
-        for line in said.splitlines()
-        if "lane.began" in line and name in line.split("recipient", 1)[-1].split("offsets", 1)[0]
-    )
-
-
-def troubled(said: str) -> set[str]:
-    """Who was told that a call failed."""
-    events = ("sink.retry_scheduled", "sink.breaker_opened", "sink.refused")
+def named(said: str, field: str, *events: str) -> set[str]:
+    """Who is named by a field of such lines, in whatever format."""
     lines = [line for line in said.splitlines() if any(event in line for event in events)]
-    return {name for name in (*ROOMS, "ann", "redis") for line in lines if f'"sink":"{name}"' in line or f"sink={name}" in line}
+    return {name for name in (*TOLD, "redis") for line in lines if f'"{field}":"{name}"' in line or f"{field}={name}" in line}
 
 
 def page(settings: Settings, path: str) -> str:
